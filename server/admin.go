@@ -1,0 +1,74 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// admin is the HTTP server for those who run this one.
+type admin struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// listenAdmin starts the admin endpoints.
+//
+//	/healthz  200 while the process runs
+//	/readyz   200 while a new client would be taken, else 503 and why
+//	/stats    the counters, as JSON
+func listenAdmin(srv *Server, addr string) (*admin, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin listen on %s: %w: choose another --admin address, or \"\" for none", addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", srv.serveReady)
+	mux.HandleFunc("GET /stats", srv.serveStats)
+	a := &admin{listener: l, server: &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}}
+	go func() { _ = a.server.Serve(l) }() // ends with close
+	return a, nil
+}
+
+func (a *admin) addr() string { return a.listener.Addr().String() }
+
+func (a *admin) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close()
+	}
+}
+
+func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	why := ""
+	select {
+	case <-srv.booted:
+	default:
+		why = "starting"
+	}
+	switch {
+	case srv.draining.Load():
+		why = "draining"
+	case !srv.storeHealthy():
+		why = "the store takes no writes"
+	case srv.stats.Conns.Load() >= int64(srv.cfg.MaxConns):
+		why = "the connection limit is reached"
+	}
+	if why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+func (srv *Server) serveStats(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(srv.stats.Values())
+}

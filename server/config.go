@@ -1,0 +1,105 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/msgserver/msgserver/service"
+)
+
+// Config says how a server listens and what it allows. The zero value of a field means its default.
+type Config struct {
+	Listen        string // host:port of the message server; default 127.0.0.1:3005; port 0 takes a free one
+	Admin         string // host:port of the admin endpoints; "" switches them off
+	AllowInsecure bool   // listen beyond loopback although nobody is authenticated
+
+	BindTimeout    time.Duration // a connection that is not bound by then is closed; default 10 s
+	IdleTimeout    time.Duration // a bound connection that is silent this long is closed; default 180 s; below 0 never
+	FrameTimeout   time.Duration // a frame that began must be complete by then; default 30 s
+	RequestTimeout time.Duration // of requests that read or change groups; default 10 s
+	DrainTimeout   time.Duration // of an ordered shutdown, before what is left is cut off; default 5 s
+
+	MaxConns        int // connections at once; default and ceiling: the limit of file descriptors less 1,024
+	ConnsPerUser    int // default 8; the oldest is closed when there is one more
+	FrameBeforeBind int // bytes of a frame before the bind; default 4 KiB
+	FrameAfterBind  int // bytes of a frame after the bind; default 256 KiB
+	PendingBytes    int // bytes waiting for one client before it is closed as a slow consumer; default 1 MiB
+	InFlight        int // messages of one connection that are not answered yet; default 8,192
+	Queue           int // requests of one connection that wait for a worker; default 64
+	Workers         int // goroutines that read from the store; default 16
+
+	Limits service.Limits
+	Clock  func() time.Time // default time.Now
+}
+
+// reservedFDs is what the process keeps for files, the admin endpoints and gnet itself. Running out of
+// descriptors ends gnet.Run silently, so connections stop well below.
+const reservedFDs = 1024
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:3005"
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.BindTimeout, 10 * time.Second}, {&c.IdleTimeout, 180 * time.Second}, {&c.FrameTimeout, 30 * time.Second},
+		{&c.RequestTimeout, 10 * time.Second}, {&c.DrainTimeout, 5 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, n := range []struct {
+		field *int
+		value int
+	}{
+		{&c.ConnsPerUser, 8}, {&c.FrameBeforeBind, 4 << 10}, {&c.FrameAfterBind, 256 << 10},
+		{&c.PendingBytes, 1 << 20}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
+	} {
+		if *n.field <= 0 {
+			*n.field = n.value
+		}
+	}
+	ceiling, err := connCeiling()
+	if err != nil {
+		return c, err
+	}
+	if c.MaxConns <= 0 || c.MaxConns > ceiling {
+		c.MaxConns = ceiling
+	}
+	return c, c.checkListen()
+}
+
+// connCeiling is the number of connections that the limit of file descriptors allows.
+func connCeiling() (int, error) {
+	var fds syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &fds); err != nil {
+		return 0, fmt.Errorf("read the limit of file descriptors: %w", err)
+	}
+	if fds.Cur < reservedFDs+64 {
+		return 0, fmt.Errorf("the limit of file descriptors is %d, too low to serve: raise it to at least %d (ulimit -n)", fds.Cur, 2*reservedFDs)
+	}
+	return int(min(fds.Cur, 1<<22)) - reservedFDs, nil
+}
+
+func (c Config) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen address %q is not host:port: %w", c.Listen, err)
+	}
+	if c.AllowInsecure || host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("refusing to listen on %s: nobody is authenticated, so anyone who can reach it could speak as any user: "+
+		"listen on 127.0.0.1, or pass --allow-insecure if the network is trusted", c.Listen)
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// handle answers one frame, on the loop. A panic costs the connection, not the server.
+func (s *session) handle(f codec.Frame) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.srv.stats.Panics.Add(1)
+			s.srv.log.Error("panic in a request", append(s.fields(), zap.ByteString("label", f.Label), zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))...)
+			s.hangUp(f.Format, service.Errorf(service.Internal, "the server failed on this frame"), string(f.Label))
+		}
+	}()
+	s.srv.stats.Frames.Add(1)
+	if f.Heartbeat() {
+		s.send(heartbeat)
+		return
+	}
+	if f.Kind != codec.Request {
+		s.malformed(f.Format, "a client sends requests only: bits 2-3 of the flags are 0", string(f.Label))
+		return
+	}
+	label, known := codec.LookupLabel(f.Label)
+	switch {
+	case label == codec.CanConnect && known:
+		s.canConnect(f)
+	case label == codec.GetUserID && known:
+		s.bind(f)
+	case !s.bound.Load():
+		s.refuse(f, service.Errorf(service.Unauthenticated, "this connection is not bound to a user yet: send getUserId first"))
+	case !known:
+		s.refuse(f, service.Errorf(service.UnknownLabel, "%q is not a label of this protocol", f.Label))
+	case label == codec.Message:
+		s.message(f)
+	default:
+		s.request(label, f)
+	}
+}
+
+// request hands a label that reads from the store to a worker.
+func (s *session) request(label codec.Label, f codec.Frame) {
+	switch label {
+	case codec.CreateGroup:
+		work(s, label, f, (*Server).createGroup)
+	case codec.QueryGroupList:
+		work(s, label, f, (*Server).queryGroupList)
+	case codec.AddGroupMembers:
+		work(s, label, f, (*Server).addGroupMembers)
+	case codec.KickGroupMembers:
+		work(s, label, f, (*Server).kickGroupMembers)
+	case codec.QueryGroupInfo:
+		work(s, label, f, (*Server).queryGroupInfo)
+	case codec.UpdateGroupInfo:
+		work(s, label, f, (*Server).updateGroupInfo)
+	case codec.DeleteGroup:
+		work(s, label, f, (*Server).deleteGroup)
+	default:
+		s.refuse(f, service.Errorf(service.UnknownLabel, "%s is a label that only the server sends", label))
+	}
+}
+
+// work decodes a request on the loop, which copies it, and has a worker answer it.
+func work[R any, P interface {
+	*R
+	codec.Asked
+}](s *session, label codec.Label, f codec.Frame, handle func(*Server, context.Context, service.Caller, P) (any, error)) {
+	req := P(new(R))
+	if err := codec.Unmarshal(f.Format, f.Body, req); err != nil {
+		s.undecodable(f, err)
+		return
+	}
+	format := f.Format
+	err := s.enqueue(func(ctx context.Context) {
+		result, err := handle(s.srv, ctx, s.caller(req.Claim()), req)
+		s.answer(format, label, req.Task(), result, err)
+	})
+	if err != nil {
+		s.answer(format, label, req.Task(), nil, err)
+	}
+}
+
+// answer sends the response to a request.
+func (s *session) answer(f codec.Format, label codec.Label, task codec.TaskID, result any, err error) {
+	if err == nil {
+		frame, encodeErr := codec.AppendResponse(nil, f, label, task, result)
+		if encodeErr == nil {
+			s.send(frame)
+			return
+		}
+		err = service.Errorf(service.TooLarge, "the answer would be larger than a frame may be: ask for less")
+	}
+	e := s.report(string(label), err)
+	s.send(codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message))
+}
+
+// refuse answers a request whose body was not decoded, or did not decode.
+func (s *session) refuse(f codec.Frame, err error) {
+	task, msgID := codec.TaskIDOf(f.Format, f.Body)
+	s.fail(f.Format, codec.Label(f.Label), task, msgID, err)
+}
+
+// fail answers a request with an error: by its response, or for a one-way request by a push.
+func (s *session) fail(f codec.Format, label codec.Label, task codec.TaskID, msgID string, err error) {
+	oneWay := label == codec.Message || label == codec.GetUserID
+	if !oneWay || !task.IsZero() {
+		s.answer(f, label, task, nil, err)
+		return
+	}
+	e := s.report(string(label), err)
+	s.pushError(s.pushFormat(f), codec.ErrorBody{Code: int(e.Code), Error: e.Message, Label: string(label), MsgID: msgID})
+}
+
+// undecodable answers a body that is not a document, which ends the connection, or breaks a rule, which does not.
+func (s *session) undecodable(f codec.Frame, err error) {
+	if field := (*codec.FieldError)(nil); errors.As(err, &field) {
+		s.refuse(f, service.Errorf(service.Invalid, "%v", err))
+		return
+	}
+	s.malformed(f.Format, err.Error(), string(f.Label))
+}
+
+// malformed says what was wrong with a frame and ends the connection.
+func (s *session) malformed(f codec.Format, reason, label string) {
+	s.srv.stats.Malformed.Add(1)
+	s.srv.log.Debug("malformed frame", append(s.fields(), zap.String("reason", reason))...)
+	s.hangUp(f, service.Errorf(service.Invalid, "%s", reason), label)
+}
+
+// hangUp pushes an error, closes the connection behind it, and listens no more; on the loop.
+func (s *session) hangUp(f codec.Format, e *service.Error, label string) {
+	s.deaf = true
+	frame, err := codec.AppendPush(nil, s.pushFormat(f), codec.ReceiveError, &codec.ErrorBody{Code: int(e.Code), Error: e.Message, Label: label})
+	if err != nil {
+		s.kill()
+		return
+	}
+	s.sendLast(frame)
+}
+
+func (s *session) pushError(f codec.Format, body codec.ErrorBody) {
+	frame, err := codec.AppendPush(nil, f, codec.ReceiveError, &body)
+	if err != nil {
+		s.srv.stats.EncodeErrors.Add(1)
+		return
+	}
+	s.send(frame)
+}
+
+// pushFormat is the format the connection was bound in, or that of its frame before the bind.
+func (s *session) pushFormat(f codec.Format) codec.Format {
+	if s.bound.Load() {
+		return s.format
+	}
+	if f == codec.None {
+		return codec.JSON
+	}
+	return f
+}
+
+// report counts an error and says what the client is told of it. What it is not told goes to the log.
+func (s *session) report(label string, err error) *service.Error {
+	e := service.AsError(err)
+	s.srv.stats.Errors.Add(1)
+	switch e.Code {
+	case service.Busy:
+		s.srv.stats.BusyErrors.Add(1)
+	case service.Internal:
+		s.srv.log.Error("request failed", append(s.fields(), zap.String("label", label), zap.Error(err))...)
+	}
+	return e
+}
+
+// malformedFrame is malformed for bytes that are no frame.
+func (s *session) malformedFrame(err error) {
+	format := codec.JSON
+	if frame := (*codec.FrameError)(nil); errors.As(err, &frame) && frame.Format != codec.None {
+		format = frame.Format
+	}
+	s.malformed(format, err.Error(), "")
+}

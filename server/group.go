@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// One method for each group label, on a worker.
+
+func (srv *Server) createGroup(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	g, err := srv.service.CreateGroup(ctx, c, service.NewGroup{
+		Name: value(r.GroupName), HeadImage: value(r.GroupHeadImage), Members: userIDs(r.MemberIDs),
+	})
+	return &codec.GroupCreated{GroupID: g.ID.String()}, err
+}
+
+func (srv *Server) queryGroupList(ctx context.Context, c service.Caller, _ *codec.GroupRequest) (any, error) {
+	groups, err := srv.service.Groups(ctx, c)
+	bodies := make([]*codec.GroupBody, len(groups))
+	for i := range groups {
+		bodies[i] = groupBody(&groups[i])
+	}
+	return bodies, err
+}
+
+func (srv *Server) addGroupMembers(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	return codec.Empty{}, srv.service.AddMembers(ctx, c, r.GroupID, userIDs(r.MemberIDs))
+}
+
+func (srv *Server) kickGroupMembers(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	return codec.Empty{}, srv.service.KickMembers(ctx, c, r.GroupID, userIDs(r.MemberIDs))
+}
+
+func (srv *Server) queryGroupInfo(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	g, err := srv.service.Group(ctx, c, r.GroupID)
+	return groupBody(&g), err
+}
+
+func (srv *Server) updateGroupInfo(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	update := service.GroupUpdate{Name: r.GroupName, HeadImage: r.GroupHeadImage}
+	if r.Creator.Set {
+		creator := service.UserID(r.Creator.ID)
+		update.Creator = &creator
+	}
+	return codec.Empty{}, srv.service.UpdateGroup(ctx, c, r.GroupID, update)
+}
+
+func (srv *Server) deleteGroup(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
+	return codec.Empty{}, srv.service.DeleteGroup(ctx, c, r.GroupID)
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

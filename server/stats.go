@@ -1,0 +1,33 @@
+package server
+
+import "sync/atomic"
+
+// Stats counts what happened since the start. All fields are safe for concurrent use.
+type Stats struct {
+	Conns         atomic.Int64 // open now
+	Accepted      atomic.Int64
+	Refused       atomic.Int64 // over the connection limit, or while draining
+	Binds         atomic.Int64
+	Kicked        atomic.Int64 // replaced by another connection of their user
+	Expired       atomic.Int64 // not bound, silent, or a frame not completed in time
+	SlowConsumers atomic.Int64 // closed because they did not read
+	Malformed     atomic.Int64 // connections closed for a frame that was none
+	Panics        atomic.Int64 // recovered
+	Frames        atomic.Int64
+	Messages      atomic.Int64 // acknowledged, duplicates included
+	Pushes        atomic.Int64 // frames handed to sessions
+	Errors        atomic.Int64 // requests that got an error
+	BusyErrors    atomic.Int64 // of them with code 201
+	EncodeErrors  atomic.Int64 // pushes that could not be encoded
+}
+
+// Values gives every counter by its name, at this moment.
+func (s *Stats) Values() map[string]int64 {
+	return map[string]int64{
+		"conns": s.Conns.Load(), "accepted": s.Accepted.Load(), "refused": s.Refused.Load(), "binds": s.Binds.Load(),
+		"kicked": s.Kicked.Load(), "expired": s.Expired.Load(), "slowConsumers": s.SlowConsumers.Load(),
+		"malformed": s.Malformed.Load(), "panics": s.Panics.Load(), "frames": s.Frames.Load(),
+		"messages": s.Messages.Load(), "pushes": s.Pushes.Load(), "errors": s.Errors.Load(),
+		"busyErrors": s.BusyErrors.Load(), "encodeErrors": s.EncodeErrors.Load(),
+	}
+}

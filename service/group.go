@@ -1,0 +1,277 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+)
+
+// changeTries is how often a change is made again because somebody else changed the group in between.
+const changeTries = 8
+
+// NewGroup is a group as its creator asks for it.
+type NewGroup struct {
+	Name      string
+	HeadImage string
+	Members   []UserID // in any order, with or without doubles and the creator
+}
+
+// CreateGroup makes a group whose creator is the caller.
+func (s *Service) CreateGroup(ctx context.Context, c Caller, n NewGroup) (Group, error) {
+	if err := cmp.Or(c.verify(), s.checkName(n.Name), checkHeadImage(n.HeadImage)); err != nil {
+		return Group{}, err
+	}
+	members := union(n.Members, []UserID{c.User})
+	if err := s.checkSize(len(members)); err != nil {
+		return Group{}, err
+	}
+	return s.commitGroup(ctx, c, Group{}, GroupChange{
+		ID: NewGroupID(s.clock()), Kind: KindGroupCreated, By: c.User,
+		Name: n.Name, HeadImage: n.HeadImage, Creator: c.User, Add: members,
+	})
+}
+
+// Groups lists the groups that the caller is in.
+func (s *Service) Groups(ctx context.Context, c Caller) ([]Group, error) {
+	if err := c.verify(); err != nil {
+		return nil, err
+	}
+	groups := []Group{}
+	for ref, err := range s.conversations(ctx, c.User) {
+		if err != nil {
+			return nil, err
+		}
+		id, isGroup := ref.Conv.Group()
+		if !isGroup || !ref.Present() {
+			continue
+		}
+		g, err := s.store.Group(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			continue // dissolved since the page was read
+		}
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// Group gives one group to one of its members.
+func (s *Service) Group(ctx context.Context, c Caller, id string) (Group, error) {
+	if err := c.verify(); err != nil {
+		return Group{}, err
+	}
+	return s.memberGroup(ctx, c.User, id)
+}
+
+// AddMembers adds users to a group; any member may.
+func (s *Service) AddMembers(ctx context.Context, c Caller, id string, who []UserID) error {
+	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+		add := minus(union(who, nil), g.Members)
+		return GroupChange{Kind: KindMembersAdded, Add: add}, s.checkSize(len(g.Members) + len(add))
+	})
+}
+
+// KickMembers removes users from a group: the creator anyone but himself, any other member only himself.
+func (s *Service) KickMembers(ctx context.Context, c Caller, id string, who []UserID) error {
+	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+		asked := union(who, nil)
+		remove := minus(asked, minus(asked, g.Members))
+		ch := GroupChange{Kind: KindMembersGone, Remove: remove}
+		for _, u := range remove {
+			if u == g.Creator {
+				return ch, Errorf(Denied, "user %d created the group and cannot be removed: name another creator first, or delete the group", u)
+			}
+			if c.User != g.Creator && u != c.User {
+				return ch, Errorf(Denied, "only the group's creator, user %d, may remove others", g.Creator)
+			}
+		}
+		return ch, nil
+	})
+}
+
+// GroupUpdate is what shall be different about a group; what is nil stays.
+type GroupUpdate struct {
+	Name      *string
+	HeadImage *string
+	Creator   *UserID // a member who becomes the group's creator
+}
+
+// UpdateGroup changes a group's name, picture or creator; only its creator may.
+func (s *Service) UpdateGroup(ctx context.Context, c Caller, id string, u GroupUpdate) error {
+	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+		ch := GroupChange{Kind: KindGroupUpdated, Name: g.Name, HeadImage: g.HeadImage, Creator: g.Creator}
+		if c.User != g.Creator {
+			return ch, Errorf(Denied, "only the group's creator, user %d, may change it", g.Creator)
+		}
+		if u.Name != nil {
+			ch.Name = *u.Name
+			if err := s.checkName(ch.Name); err != nil {
+				return ch, err
+			}
+		}
+		if u.HeadImage != nil {
+			ch.HeadImage = *u.HeadImage
+			if err := checkHeadImage(ch.HeadImage); err != nil {
+				return ch, err
+			}
+		}
+		if u.Creator != nil {
+			ch.Creator = *u.Creator
+			if !contains(g.Members, ch.Creator) {
+				return ch, Errorf(NotFound, "user %d is not a member and cannot become the group's creator: add him first", ch.Creator)
+			}
+		}
+		return ch, nil
+	})
+}
+
+// DeleteGroup dissolves the group if the caller created it; any other member leaves it.
+func (s *Service) DeleteGroup(ctx context.Context, c Caller, id string) error {
+	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+		if c.User == g.Creator {
+			return GroupChange{Kind: KindGroupDissolved}, nil
+		}
+		return GroupChange{Kind: KindMembersGone, Remove: []UserID{c.User}}, nil
+	})
+}
+
+// changeGroup makes the change that decide derives from the group as it is, again if the group changed
+// meanwhile. A change that changes nothing is a success without an entry.
+func (s *Service) changeGroup(ctx context.Context, c Caller, id string, decide func(Group) (GroupChange, error)) error {
+	if err := c.verify(); err != nil {
+		return err
+	}
+	for range changeTries {
+		g, err := s.memberGroup(ctx, c.User, id)
+		if err != nil {
+			return err
+		}
+		ch, err := decide(g)
+		if err != nil {
+			return err
+		}
+		if idle(g, ch) {
+			return nil
+		}
+		if ch.Kind != KindGroupUpdated {
+			ch.Name, ch.HeadImage, ch.Creator = g.Name, g.HeadImage, g.Creator
+		}
+		ch.ID, ch.Revision, ch.By = g.ID, g.Revision, c.User
+		if _, err = s.commitGroup(ctx, c, g, ch); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return Errorf(Busy, "the group is being changed by many at once: send it again later")
+}
+
+// idle reports whether ch leaves g as it is.
+func idle(g Group, ch GroupChange) bool {
+	switch ch.Kind {
+	case KindMembersAdded:
+		return len(ch.Add) == 0
+	case KindMembersGone:
+		return len(ch.Remove) == 0
+	case KindGroupUpdated:
+		return ch.Name == g.Name && ch.HeadImage == g.HeadImage && ch.Creator == g.Creator
+	}
+	return false
+}
+
+// commitGroup stores a change of the group that was before and tells everybody it concerns, those who are
+// no longer members included.
+func (s *Service) commitGroup(ctx context.Context, c Caller, before Group, ch GroupChange) (Group, error) {
+	ch.UserLimit = s.limits.Groups
+	type outcome struct {
+		group Group
+		err   error
+	}
+	answer := make(chan outcome, 1)
+	s.store.ChangeGroup(ch, func(done GroupChanged, err error) {
+		answer <- outcome{done.Group, err}
+		if err == nil {
+			everyone := union(before.Members, done.Group.Members)
+			s.router.Stored(Target{Users: everyone, Except: c.Session}, &done.Entry, StateStored)
+		}
+	})
+	select {
+	case o := <-answer:
+		if errors.Is(o.err, ErrTooLarge) {
+			return Group{}, Errorf(TooLarge, "a user would be in more than %d groups: %v", s.limits.Groups, o.err)
+		}
+		return o.group, o.err
+	case <-ctx.Done():
+		return Group{}, ErrUnknownOutcome
+	}
+}
+
+// memberGroup reads a group for one of its members.
+func (s *Service) memberGroup(ctx context.Context, u UserID, id string) (Group, error) {
+	if id == "" {
+		return Group{}, Errorf(Invalid, "groupId is missing")
+	}
+	gid, ok := ParseGroupID(id)
+	if !ok {
+		return Group{}, noGroup(id)
+	}
+	g, err := s.store.Group(ctx, gid)
+	if errors.Is(err, ErrNotFound) {
+		return g, noGroup(id)
+	}
+	if err != nil {
+		return g, err
+	}
+	if !contains(g.Members, u) {
+		return Group{}, Errorf(Denied, "you are not a member of group %s", id)
+	}
+	return g, nil
+}
+
+func (s *Service) checkName(name string) error {
+	if name == "" {
+		return Errorf(Invalid, "groupName is missing")
+	}
+	if len(name) > s.limits.Name {
+		return Errorf(TooLarge, "groupName has %d bytes, the limit is %d", len(name), s.limits.Name)
+	}
+	return nil
+}
+
+func checkHeadImage(url string) error {
+	if len(url) > MaxHeadImage {
+		return Errorf(TooLarge, "groupHeadImage has %d bytes, the limit is %d", len(url), MaxHeadImage)
+	}
+	return nil
+}
+
+func (s *Service) checkSize(members int) error {
+	if members > s.limits.Members {
+		return Errorf(TooLarge, "the group would have %d members, the limit is %d", members, s.limits.Members)
+	}
+	return nil
+}
+
+// union is the sorted set of both.
+func union(a, b []UserID) []UserID {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// minus is what sorted a has and sorted b has not.
+func minus(a, b []UserID) []UserID {
+	rest := make([]UserID, 0, len(a))
+	for _, u := range a {
+		if !contains(b, u) {
+			rest = append(rest, u)
+		}
+	}
+	return rest
+}
+
+func contains(sorted []UserID, u UserID) bool {
+	_, found := slices.BinarySearch(sorted, u)
+	return found
+}
