@@ -2,11 +2,135 @@ package service
 
 import (
 	"context"
+	"errors"
 	"iter"
 )
 
 // conversationPage is how many conversations are read from the store at a time.
 const conversationPage = 500
+
+// Where names a conversation as a request does: a group, or the other user.
+type Where struct {
+	Group   string
+	Peer    UserID
+	HasPeer bool
+}
+
+// view is a conversation as one user may see it.
+type view struct {
+	user  UserID
+	conv  ConvID
+	spans []Span
+	head  Head
+}
+
+// view finds the conversation that a request names. Former members see what they saw.
+func (s *Service) view(ctx context.Context, u UserID, w Where) (view, error) {
+	v := view{user: u}
+	switch {
+	case w.Group != "":
+		g, ok := ParseGroupID(w.Group)
+		if !ok {
+			return v, noGroup(w.Group)
+		}
+		v.conv = g.Conv()
+	case w.HasPeer:
+		v.conv = Pair(u, w.Peer)
+	default:
+		return v, Errorf(Invalid, "name a conversation: the sessionId of a group, or a peerId")
+	}
+	ref, err := s.store.Conversation(ctx, u, v.conv)
+	if err != nil {
+		return v, err
+	}
+	if w.Group == "" {
+		ref.Spans = []Span{{From: 1, To: MaxSeq}}
+	}
+	if len(ref.Spans) == 0 {
+		return v, s.strangerError(ctx, w.Group)
+	}
+	v.spans = ref.Spans
+	heads, err := s.store.Heads(ctx, []ConvID{v.conv})
+	if err != nil {
+		return v, err
+	}
+	v.head = heads[0]
+	return v, nil
+}
+
+// strangerError is what someone is told of a group that he never was in.
+func (s *Service) strangerError(ctx context.Context, id string) error {
+	g, _ := ParseGroupID(id)
+	if _, err := s.store.Group(ctx, g); errors.Is(err, ErrNotFound) {
+		return noGroup(id)
+	}
+	return Errorf(Denied, "you are not a member of group %s", id)
+}
+
+// sees reports whether the user may see any entry of from..to, both included.
+func (v view) sees(from, to Seq) bool {
+	for _, span := range v.spans {
+		if max(from, span.From) <= min(to, span.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// read gives up to limit entries that the user may see, ascending, from seq on in the given direction.
+func (s *Service) read(ctx context.Context, v view, from Seq, limit, maxBytes int, dir Direction) ([]Entry, error) {
+	var pages [][]Entry
+	for i := range v.spans {
+		span := v.spans[i]
+		if dir == Backward {
+			span = v.spans[len(v.spans)-1-i]
+		}
+		if limit <= 0 || maxBytes <= 0 {
+			break
+		}
+		page, err := s.readSpan(ctx, v.conv, span, from, limit, maxBytes, dir)
+		if err != nil {
+			return nil, err
+		}
+		limit -= len(page)
+		for _, e := range page {
+			maxBytes -= len(e.Content)
+		}
+		pages = append(pages, page)
+	}
+	var all []Entry
+	for i := range pages {
+		if dir == Backward {
+			i = len(pages) - 1 - i
+		}
+		all = append(all, pages[i]...)
+	}
+	return all, nil
+}
+
+// readSpan is read within one span.
+func (s *Service) readSpan(ctx context.Context, c ConvID, span Span, from Seq, limit, maxBytes int, dir Direction) ([]Entry, error) {
+	if dir == Forward {
+		from = max(from, span.From)
+	} else {
+		from = min(from, span.To)
+	}
+	if from < span.From || from > span.To {
+		return nil, nil
+	}
+	page, err := s.store.Read(ctx, c, from, limit, maxBytes, dir)
+	if err != nil {
+		return nil, err
+	}
+	first, end := 0, len(page)
+	for first < end && page[first].Seq < span.From {
+		first++
+	}
+	for end > first && page[end-1].Seq > span.To {
+		end--
+	}
+	return page[first:end], nil
+}
 
 // conversations walks over all conversations of u, former groups included.
 func (s *Service) conversations(ctx context.Context, u UserID) iter.Seq2[ConvRef, error] {
@@ -29,4 +153,70 @@ func (s *Service) conversations(ctx context.Context, u UserID) iter.Seq2[ConvRef
 			after = next
 		}
 	}
+}
+
+// views walks over all conversations of u that have entries, with their heads.
+func (s *Service) views(ctx context.Context, u UserID) iter.Seq2[view, error] {
+	return func(yield func(view, error) bool) {
+		var refs []ConvRef
+		flush := func() bool {
+			views, err := s.withHeads(ctx, u, refs)
+			if err != nil {
+				yield(view{}, err)
+				return false
+			}
+			for _, v := range views {
+				if !yield(v, nil) {
+					return false
+				}
+			}
+			refs = refs[:0]
+			return true
+		}
+		for ref, err := range s.conversations(ctx, u) {
+			if err != nil {
+				yield(view{}, err)
+				return
+			}
+			if refs = append(refs, ref); len(refs) == conversationPage && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+func (s *Service) withHeads(ctx context.Context, u UserID, refs []ConvRef) ([]view, error) {
+	heads, err := s.store.Heads(ctx, convIDs(refs))
+	if err != nil {
+		return nil, err
+	}
+	views := make([]view, 0, len(refs))
+	for i, ref := range refs {
+		if heads[i].Last > 0 {
+			views = append(views, view{user: u, conv: ref.Conv, spans: ref.Spans, head: heads[i]})
+		}
+	}
+	return views, nil
+}
+
+func convIDs(refs []ConvRef) []ConvID {
+	ids := make([]ConvID, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref.Conv
+	}
+	return ids
+}
+
+// pageLimit is the size of a page of which asked entries were asked for, if any.
+func (s *Service) pageLimit(asked int64, given bool) (int, error) {
+	switch {
+	case !given:
+		return s.limits.PageDefault, nil
+	case asked < 1:
+		return 0, Errorf(Invalid, "limit is %d: it must be at least 1", asked)
+	case asked > int64(s.limits.Page):
+		return 0, Errorf(TooLarge, "limit is %d, the limit of a page is %d", asked, s.limits.Page)
+	}
+	return int(asked), nil
 }
