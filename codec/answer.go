@@ -22,7 +22,7 @@ type MessageBody struct {
 	ToUserID          ID     `json:"toUserId"` // 0 in a group
 	ContentStr        string `json:"contentStr"`
 	MsgID             string `json:"msgId"`
-	SendDate          Scalar `json:"sendDate,omitzero"`
+	SendDate          Scalar `json:"sendDate,omitzero" msgpack:"sendDate,omitempty"`
 	MsgContentType    int64  `json:"msgContentType"`
 	SessionID         string `json:"sessionId"` // the group; "" in a personal conversation
 	ServerReceiveDate int64  `json:"serverReceiveDate"`
@@ -36,9 +36,9 @@ type StatusBody struct {
 	MsgID             string `json:"msgId"`
 	State             int    `json:"state"`
 	Seq               uint64 `json:"seq"`
-	ServerReceiveDate int64  `json:"serverReceiveDate,omitempty"` // with state 1
-	UserID            OptID  `json:"userId,omitzero"`             // who confirmed, with state 2 and 3
-	SessionID         string `json:"sessionId"`                   // the group; "" in a personal conversation
+	ServerReceiveDate int64  `json:"serverReceiveDate,omitzero" msgpack:"serverReceiveDate,omitempty"` // with state 1
+	UserID            OptID  `json:"userId,omitzero" msgpack:"userId,omitempty"`                       // who confirmed, with state 2 and 3
+	SessionID         string `json:"sessionId"`                                                        // the group; "" in a personal conversation
 }
 
 // GroupCreated is the result of createGroup.
@@ -55,14 +55,14 @@ type GroupBody struct {
 	MemberIDs      []ID   `json:"memberIds"` // without the creator; never null
 	UpdateDate     int64  `json:"updateDate"`
 	CreateDate     int64  `json:"createDate"`
-	UserID         OptID  `json:"userId,omitzero"` // in a notice: who did it
-	Seq            uint64 `json:"seq,omitzero"`    // in a notice
+	UserID         OptID  `json:"userId,omitzero" msgpack:"userId,omitempty"` // in a notice: who did it
+	Seq            uint64 `json:"seq,omitzero" msgpack:"seq,omitempty"`       // in a notice
 }
 
 // MembersBody is the content of groupMembersAddNoti and groupMembersDelNoti, and without memberIds of deleteGroupNoti.
 type MembersBody struct {
 	GroupID           string `json:"groupId"`
-	MemberIDs         []ID   `json:"memberIds,omitempty"`
+	MemberIDs         []ID   `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
 	UserID            ID     `json:"userId"` // who did it
 	Seq               uint64 `json:"seq"`
 	ServerReceiveDate int64  `json:"serverReceiveDate"`
@@ -71,8 +71,8 @@ type MembersBody struct {
 // MessageInfo is the result of queryMessageInfo: the message, and for a group who has confirmed it.
 type MessageInfo struct {
 	MessageBody
-	DeliveredCount *int `json:"deliveredCount,omitempty"` // groups only
-	ReadCount      *int `json:"readCount,omitempty"`      // groups only
+	DeliveredCount *int `json:"deliveredCount,omitzero" msgpack:"deliveredCount,omitempty"` // groups only
+	ReadCount      *int `json:"readCount,omitempty" msgpack:"readCount,omitempty"`          // groups only
 }
 
 // TimelineItem is an entry of a timeline: the label and content of the push that announced it.
@@ -86,18 +86,18 @@ type TimelineItem struct {
 type Timeline struct {
 	Messages []TimelineItem `json:"messages"` // never null
 	More     bool           `json:"more"`
-	FirstSeq uint64         `json:"firstSeq,omitzero"` // queryHistory: the oldest seq that still exists
+	FirstSeq uint64         `json:"firstSeq,omitzero" msgpack:"firstSeq,omitempty"` // queryHistory: the oldest seq that still exists
 }
 
 // SessionBody is one conversation of querySessionList.
 type SessionBody struct {
-	SessionID    string       `json:"sessionId,omitempty"` // the group, or
-	PeerID       OptID        `json:"peerId,omitzero"`     // the other user
+	SessionID    string       `json:"sessionId,omitempty" msgpack:"sessionId,omitempty"` // the group, or
+	PeerID       OptID        `json:"peerId,omitzero" msgpack:"peerId,omitempty"`        // the other user
 	Seq          uint64       `json:"seq"`
 	ReadSeq      uint64       `json:"readSeq"`
 	DeliveredSeq uint64       `json:"deliveredSeq"`
 	Unread       int          `json:"unread"`
-	LastMessage  *MessageBody `json:"lastMessage,omitempty"`
+	LastMessage  *MessageBody `json:"lastMessage,omitzero" msgpack:"lastMessage,omitempty"`
 	UpdateDate   int64        `json:"updateDate"`
 }
 
@@ -105,15 +105,15 @@ type SessionBody struct {
 type SessionList struct {
 	Sessions []SessionBody `json:"sessions"` // never null
 	More     bool          `json:"more"`
-	After    string        `json:"after,omitempty"`
+	After    string        `json:"after,omitempty" msgpack:"after,omitempty"`
 }
 
 // ErrorBody is the push receiveError and kickedNoti.
 type ErrorBody struct {
 	Code  int    `json:"code"`
 	Error string `json:"error"`
-	Label string `json:"label,omitempty"` // of the request
-	MsgID string `json:"msgId,omitempty"` // of the message
+	Label string `json:"label,omitempty" msgpack:"label,omitempty"` // of the request
+	MsgID string `json:"msgId,omitempty" msgpack:"msgId,omitempty"` // of the message
 }
 
 // DrainBody is the push drainNoti.

@@ -34,3 +34,23 @@ const (
 	DrainNoti    Label = "drainNoti"    // push: DrainBody, the server shuts down
 	ReceiveError Label = "receiveError" // push: ErrorBody, a request without taskId or a frame went wrong
 )
+
+var labels = func() map[string]Label {
+	byName := map[string]Label{}
+	for _, l := range []Label{
+		CanConnect, GetUserID, Message, MessageStatus,
+		CreateGroup, QueryGroupList, AddGroupMembers, KickGroupMembers, QueryGroupInfo, UpdateGroupInfo, DeleteGroup,
+		QueryMessageInfo, QueryOfflineMessage, QueryHistory, QuerySessionList,
+		CreateGroupNoti, GroupInfoUpdateNoti, GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti,
+		KickedNoti, DrainNoti, ReceiveError,
+	} {
+		byName[string(l)] = l
+	}
+	return byName
+}()
+
+// LookupLabel gives the label that b spells, without allocating; ok is false for one that is not of the protocol.
+func LookupLabel(b []byte) (l Label, ok bool) {
+	l, ok = labels[string(b)]
+	return l, ok
+}

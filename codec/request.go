@@ -5,77 +5,77 @@ package codec
 // Bind is the body of getUserId.
 type Bind struct {
 	UserID   OptID  `json:"userId"` // required; OptID to tell 0 from absent
-	Token    string `json:"token,omitempty"`
-	DeviceID string `json:"deviceId,omitempty"`
-	TaskID   TaskID `json:"taskId,omitzero"`
+	Token    string `json:"token,omitempty" msgpack:"token,omitempty"`
+	DeviceID string `json:"deviceId,omitempty" msgpack:"deviceId,omitempty"`
+	TaskID   TaskID `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // MessageRequest is the body of message.
 type MessageRequest struct {
-	FromUserID     OptID   `json:"fromUserId,omitzero"`
-	ToUserID       OptID   `json:"toUserId,omitzero"`
-	ContentStr     string  `json:"contentStr"`
-	MsgID          string  `json:"msgId"`
-	SendDate       Scalar  `json:"sendDate,omitzero"`
-	MsgContentType Integer `json:"msgContentType"`
-	SessionID      string  `json:"sessionId"`
-	TaskID         TaskID  `json:"taskId,omitzero"`
+	FromUserID     OptID      `json:"fromUserId,omitzero" msgpack:"fromUserId,omitempty"`
+	ToUserID       OptID      `json:"toUserId,omitzero" msgpack:"toUserId,omitempty"`
+	ContentStr     string     `json:"contentStr"`
+	MsgID          string     `json:"msgId"`
+	SendDate       Scalar     `json:"sendDate,omitzero" msgpack:"sendDate,omitempty"`
+	MsgContentType OptInteger `json:"msgContentType,omitzero" msgpack:"msgContentType,omitempty"` // absent is 1, text
+	SessionID      string     `json:"sessionId"`
+	TaskID         TaskID     `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // GroupRequest is the body of every group label; each uses the fields it needs.
 type GroupRequest struct {
-	UserID         OptID   `json:"userId,omitzero"`
-	GroupID        string  `json:"groupId,omitempty"`
-	GroupName      *string `json:"groupName,omitempty"`
-	GroupHeadImage *string `json:"groupHeadImage,omitempty"`
-	Creator        OptID   `json:"creator,omitzero"`
-	MemberIDs      []ID    `json:"memberIds,omitempty"`
-	TaskID         TaskID  `json:"taskId,omitzero"`
+	UserID         OptID   `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	GroupID        string  `json:"groupId,omitempty" msgpack:"groupId,omitempty"`
+	GroupName      *string `json:"groupName,omitzero" msgpack:"groupName,omitempty"`
+	GroupHeadImage *string `json:"groupHeadImage,omitzero" msgpack:"groupHeadImage,omitempty"`
+	Creator        OptID   `json:"creator,omitzero" msgpack:"creator,omitempty"`
+	MemberIDs      []ID    `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
+	TaskID         TaskID  `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // StatusRequest is the body of messageStatus: a receipt, by msgIds or by seq.
 type StatusRequest struct {
-	UserID    OptID    `json:"userId,omitzero"`
+	UserID    OptID    `json:"userId,omitzero" msgpack:"userId,omitempty"`
 	State     Integer  `json:"state"`
-	MsgIDs    []string `json:"msgIds,omitempty"`
-	Seq       Integer  `json:"seq,omitzero"`
-	SessionID string   `json:"sessionId,omitempty"`
-	PeerID    OptID    `json:"peerId,omitzero"`
-	TaskID    TaskID   `json:"taskId,omitzero"`
+	MsgIDs    []string `json:"msgIds,omitempty" msgpack:"msgIds,omitempty"`
+	Seq       Integer  `json:"seq,omitzero" msgpack:"seq,omitempty"`
+	SessionID string   `json:"sessionId,omitempty" msgpack:"sessionId,omitempty"`
+	PeerID    OptID    `json:"peerId,omitzero" msgpack:"peerId,omitempty"`
+	TaskID    TaskID   `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // InfoRequest is the body of queryMessageInfo.
 type InfoRequest struct {
-	UserID    OptID   `json:"userId,omitzero"`
-	MsgID     string  `json:"msgId,omitempty"`
-	Seq       Integer `json:"seq,omitzero"`
-	SessionID string  `json:"sessionId,omitempty"`
-	PeerID    OptID   `json:"peerId,omitzero"`
-	TaskID    TaskID  `json:"taskId,omitzero"`
+	UserID    OptID   `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	MsgID     string  `json:"msgId,omitempty" msgpack:"msgId,omitempty"`
+	Seq       Integer `json:"seq,omitzero" msgpack:"seq,omitempty"`
+	SessionID string  `json:"sessionId,omitempty" msgpack:"sessionId,omitempty"`
+	PeerID    OptID   `json:"peerId,omitzero" msgpack:"peerId,omitempty"`
+	TaskID    TaskID  `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // OfflineRequest is the body of queryOfflineMessage.
 type OfflineRequest struct {
-	UserID OptID      `json:"userId,omitzero"`
-	Limit  OptInteger `json:"limit,omitzero"`
-	TaskID TaskID     `json:"taskId,omitzero"`
+	UserID OptID      `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	Limit  OptInteger `json:"limit,omitzero" msgpack:"limit,omitempty"`
+	TaskID TaskID     `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // HistoryRequest is the body of queryHistory.
 type HistoryRequest struct {
-	UserID    OptID      `json:"userId,omitzero"`
-	SessionID string     `json:"sessionId,omitempty"`
-	PeerID    OptID      `json:"peerId,omitzero"`
-	BeforeSeq OptInteger `json:"beforeSeq,omitzero"`
-	AfterSeq  OptInteger `json:"afterSeq,omitzero"`
-	Limit     OptInteger `json:"limit,omitzero"`
-	TaskID    TaskID     `json:"taskId,omitzero"`
+	UserID    OptID      `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	SessionID string     `json:"sessionId,omitempty" msgpack:"sessionId,omitempty"`
+	PeerID    OptID      `json:"peerId,omitzero" msgpack:"peerId,omitempty"`
+	BeforeSeq OptInteger `json:"beforeSeq,omitzero" msgpack:"beforeSeq,omitempty"`
+	AfterSeq  OptInteger `json:"afterSeq,omitzero" msgpack:"afterSeq,omitempty"`
+	Limit     OptInteger `json:"limit,omitzero" msgpack:"limit,omitempty"`
+	TaskID    TaskID     `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
 // SessionsRequest is the body of querySessionList.
 type SessionsRequest struct {
-	UserID OptID      `json:"userId,omitzero"`
-	Limit  OptInteger `json:"limit,omitzero"`
-	After  string     `json:"after,omitempty"`
-	TaskID TaskID     `json:"taskId,omitzero"`
+	UserID OptID      `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	Limit  OptInteger `json:"limit,omitzero" msgpack:"limit,omitempty"`
+	After  string     `json:"after,omitempty" msgpack:"after,omitempty"`
+	TaskID TaskID     `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }

@@ -17,17 +17,7 @@ func (s *session) canConnect(f codec.Frame) {
 		s.undecodable(f, err)
 		return
 	}
-	yes := s.srv.canConnect()
-	format, body := codec.JSON, []byte("false")
-	switch {
-	case f.Format == codec.MsgPack && yes:
-		format, body = codec.MsgPack, []byte{0xc3}
-	case f.Format == codec.MsgPack:
-		format, body = codec.MsgPack, []byte{0xc2}
-	case yes:
-		body = []byte("true")
-	}
-	s.send(codec.AppendFrame(nil, format, codec.Response, codec.CanConnect, body))
+	s.send(codec.AppendBool(nil, f.Format, codec.CanConnect, s.srv.canConnect()))
 }
 
 // bind makes the connection that of a user.

@@ -17,7 +17,7 @@ func (s *session) message(f codec.Frame) {
 	if err == nil {
 		err = s.srv.service.Message(&s.loop.turn, s.caller(req.FromUserID), service.NewMessage{
 			Group: req.SessionID, To: service.UserID(req.ToUserID.ID), HasTo: req.ToUserID.Set,
-			MsgID: req.MsgID, ContentType: int64(req.MsgContentType), SendDate: string(req.SendDate), Content: req.ContentStr,
+			MsgID: req.MsgID, ContentType: contentType(req.MsgContentType), SendDate: string(req.SendDate), Content: req.ContentStr,
 		}, func(a service.Appended, err error) {
 			s.settle()
 			if err != nil {
@@ -68,4 +68,14 @@ func (s *session) acknowledge(f codec.Format, task codec.TaskID, a *service.Appe
 	s.send(codec.AppendStatusPush(nil, s.format, &codec.StatusBody{
 		MsgID: e.MsgID, State: int(a.State), Seq: uint64(e.Seq), ServerReceiveDate: e.ServerDate, SessionID: sessionID(e.Conv),
 	}))
+}
+
+// text is the msgContentType of a message that does not say.
+const text = 1
+
+func contentType(t codec.OptInteger) int64 {
+	if !t.Set {
+		return text
+	}
+	return t.N
 }

@@ -1,0 +1,247 @@
+package codec
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Answer is a response as clients read it: {"code","taskId","result"} or {"code","taskId","error"}.
+type Answer struct {
+	Code   int
+	TaskID TaskID
+	Result []byte // a document of the frame's format; nil if there is none
+	Error  string
+}
+
+// AppendResponse appends the answer to a request that succeeded, as a whole frame. A result that does not
+// fit into a frame is an error, and dst is as it was. None is answered in JSON.
+func AppendResponse(dst []byte, f Format, label Label, task TaskID, result any) ([]byte, error) {
+	if f == None {
+		f = JSON
+	}
+	before := len(dst)
+	dst, at := BeginFrame(dst, f, Response, label)
+	dst = appendResponseHead(dst, f, task, 0, "result")
+	dst, err := AppendBody(dst, f, result)
+	if err != nil {
+		return dst[:before], err
+	}
+	if f == JSON {
+		dst = append(dst, '}')
+	}
+	return EndFrame(dst, at)
+}
+
+// AppendErrorResponse appends the answer to a request that failed, as a whole frame.
+func AppendErrorResponse(dst []byte, f Format, label Label, task TaskID, code int, message string) []byte {
+	if f == None {
+		f = JSON
+	}
+	dst, at := BeginFrame(dst, f, Response, label)
+	dst = appendResponseHead(dst, f, task, code, "error")
+	if f == MsgPack {
+		return endShort(appendStr(dst, message), at)
+	}
+	return endShort(append(appendQuoted(dst, message), '}'), at)
+}
+
+// appendResponseHead appends an answer up to the value of its last key.
+func appendResponseHead(dst []byte, f Format, task TaskID, code int, last string) []byte {
+	if f == MsgPack {
+		n := 3
+		if task.IsZero() {
+			n = 2
+		}
+		dst = appendInt(appendStr(appendMapLen(dst, n), "code"), int64(code))
+		if n == 3 {
+			dst = append(appendStr(dst, "taskId"), task...)
+		}
+		return appendStr(dst, last)
+	}
+	dst = strconv.AppendInt(append(dst, `{"code":`...), int64(code), 10)
+	if !task.IsZero() {
+		dst = append(append(dst, `,"taskId":`...), task...)
+	}
+	return append(append(append(dst, `,"`...), last...), `":`...)
+}
+
+// AppendPush appends a push, as a whole frame.
+func AppendPush(dst []byte, f Format, label Label, v any) ([]byte, error) {
+	before := len(dst)
+	dst, at := BeginFrame(dst, f, Push, label)
+	dst, err := AppendBody(dst, f, v)
+	if err != nil {
+		return dst[:before], err
+	}
+	return EndFrame(dst, at)
+}
+
+// AppendBool appends the bare answer to canConnect, as a whole frame. None is answered in JSON.
+func AppendBool(dst []byte, f Format, label Label, yes bool) []byte {
+	if f == MsgPack {
+		dst, at := BeginFrame(dst, f, Response, label)
+		return endShort(appendBool(dst, yes), at)
+	}
+	dst, at := BeginFrame(dst, JSON, Response, label)
+	return endShort(strconv.AppendBool(dst, yes), at)
+}
+
+// DecodeResponse reads an answer. Its Result is a part of body.
+func DecodeResponse(f Format, body []byte) (Answer, error) {
+	if f == MsgPack {
+		return readResponse(body)
+	}
+	var r struct {
+		Code   int            `json:"code"`
+		TaskID TaskID         `json:"taskId"`
+		Result jsontext.Value `json:"result"`
+		Error  string         `json:"error"`
+	}
+	if quick, ok := scanResponse(body); ok {
+		return quick, nil
+	}
+	err := Unmarshal(f, body, &r)
+	return Answer{Code: r.Code, TaskID: r.TaskID, Result: r.Result, Error: r.Error}, err
+}
+
+// scanResponse reads {"code":0,"taskId":…,"result":…} as this package writes it; the rest is the library's.
+func scanResponse(body []byte) (Answer, bool) {
+	const code, result = `{"code":0,"taskId":`, `,"result":`
+	if len(body) < len(code)+len(result)+2 || string(body[:len(code)]) != code || body[len(body)-1] != '}' {
+		return Answer{}, false
+	}
+	i := len(code)
+	for i < len(body) && (body[i] == '-' || body[i]-'0' <= 9) {
+		i++
+	}
+	if i == len(code) || len(body)-i < len(result)+2 || string(body[i:i+len(result)]) != result {
+		return Answer{}, false
+	}
+	raw := body[i+len(result) : len(body)-1]
+	return Answer{TaskID: TaskID(body[len(code):i]), Result: raw}, raw[0] == '{' && raw[len(raw)-1] == '}'
+}
+
+func readResponse(body []byte) (Answer, error) {
+	var out Answer
+	if err := guard(body); err != nil {
+		return out, &SyntaxError{MsgPack, err}
+	}
+	r := reader{b: string(body)}
+	n, ok := r.mapLen()
+	if !ok {
+		return out, errObject
+	}
+	for range n {
+		key, ok := r.str()
+		if !ok {
+			return out, &FieldError{Reason: "a key of the answer is not a string"}
+		}
+		var err error
+		switch key {
+		case "code":
+			var code int64
+			code, ok = r.int()
+			out.Code = int(code)
+		case "taskId":
+			out.TaskID, err = r.task()
+		case "result":
+			start := r.i
+			r.skip()
+			out.Result = body[start:r.i]
+		case "error":
+			out.Error, ok = r.str()
+		default:
+			r.skip()
+		}
+		if err != nil || !ok {
+			return out, &FieldError{Field: key, Reason: "it has the wrong type"}
+		}
+	}
+	return out, nil
+}
+
+// DecodeMessageStored is Unmarshal for the result of a message.
+func DecodeMessageStored(f Format, result []byte, m *MessageStored) error {
+	if f != JSON || !scanStored(string(result), m) {
+		*m = MessageStored{}
+		return Unmarshal(f, result, m)
+	}
+	return nil
+}
+
+func scanStored(result string, m *MessageStored) bool {
+	f := openFlat(result)
+	var set uint16
+	for key, more := f.next(true); more; key, more = f.next(false) {
+		switch key {
+		case "msgId":
+			f.seen(&set, 0)
+			m.MsgID = f.text()
+		case "seq":
+			f.seen(&set, 1)
+			m.Seq = f.uint()
+		case "serverReceiveDate":
+			f.seen(&set, 2)
+			m.ServerReceiveDate, f.ok = f.plainInt()
+		case "state":
+			f.seen(&set, 3)
+			m.State = int(f.uint())
+		default:
+			return false
+		}
+	}
+	return f.ok
+}
+
+// UnmarshalJSONFrom reads an entry into the type that its label stands for.
+func (t *TimelineItem) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	var raw struct {
+		LabelName Label          `json:"labelName"`
+		Content   jsontext.Value `json:"content"`
+	}
+	if err := unmarshalJSON(v, &raw); err != nil {
+		return err
+	}
+	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
+	if len(raw.Content) == 0 {
+		return nil
+	}
+	return unmarshalJSON(raw.Content, t.Content)
+}
+
+// DecodeMsgpack reads an entry into the type that its label stands for.
+func (t *TimelineItem) DecodeMsgpack(dec *msgpack.Decoder) error {
+	all, err := dec.DecodeRaw()
+	if err != nil {
+		return err
+	}
+	var raw struct {
+		LabelName Label              `json:"labelName"`
+		Content   msgpack.RawMessage `json:"content"`
+	}
+	if err := unmarshalMsgPack(all, &raw); err != nil {
+		return err
+	}
+	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
+	if len(raw.Content) == 0 {
+		return nil
+	}
+	return unmarshalMsgPack(raw.Content, t.Content)
+}
+
+// contentOf is what an entry with this label holds.
+func contentOf(l Label) any {
+	switch l {
+	case CreateGroupNoti, GroupInfoUpdateNoti:
+		return &GroupBody{}
+	case GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti:
+		return &MembersBody{}
+	}
+	return &MessageBody{}
+}
