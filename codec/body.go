@@ -59,6 +59,17 @@ func Unmarshal(f Format, body []byte, v any) error {
 	return nil
 }
 
+// UnmarshalValue is Unmarshal for a part of a body, which may be an array: the result of queryGroupList.
+func UnmarshalValue(f Format, value []byte, v any) error {
+	if f != MsgPack {
+		return json.Unmarshal(value, v)
+	}
+	if err := guard(value); err != nil {
+		return &SyntaxError{MsgPack, err}
+	}
+	return decodeMsgPack(value, v)
+}
+
 func unmarshalJSON(body []byte, v any) error {
 	err := json.Unmarshal(body, v)
 	if err == nil {
@@ -108,14 +119,19 @@ func unmarshalMsgPack(body []byte, v any) error {
 	if c := body[0]; !msgpcode.IsFixedMap(c) && c != msgpcode.Map16 && c != msgpcode.Map32 {
 		return errObject
 	}
-	dec := msgpack.GetDecoder()
-	defer msgpack.PutDecoder(dec)
-	dec.ResetReader(bytes.NewReader(body))
-	dec.SetCustomStructTag("json")
-	if err := dec.Decode(v); err != nil {
+	if err := decodeMsgPack(body, v); err != nil {
 		return &FieldError{Reason: strings.TrimPrefix(err.Error(), "msgpack: ")}
 	}
 	return nil
+}
+
+// decodeMsgPack reads what has passed guard.
+func decodeMsgPack(value []byte, v any) error {
+	dec := msgpack.GetDecoder()
+	defer msgpack.PutDecoder(dec)
+	dec.ResetReader(bytes.NewReader(value))
+	dec.SetCustomStructTag("json")
+	return dec.Decode(v)
 }
 
 // AppendBody appends v in format f; None is written as JSON.

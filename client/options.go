@@ -1,0 +1,45 @@
+package client
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/msgserver/msgserver/codec"
+)
+
+// Options says how to connect. The zero value of a field means its default.
+type Options struct {
+	Format    codec.Format  // codec.JSON (default) or codec.MsgPack
+	DeviceID  string        // a new connection of the same device replaces the older one
+	Token     string        // where the server asks for one
+	Heartbeat time.Duration // sent when nothing else was for this long; default 60 s, below 0 never
+	Window    int           // messages that are not answered yet, before SendAsync waits; default 1,024
+	Inbox     int           // pushes that wait for the application; default 256
+
+	// OnPush, if set, gets every push instead of Pushes. It is called on the goroutine that reads, in order,
+	// and must not block.
+	OnPush func(Push)
+
+	// Dial opens the network connection; default is a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Format == codec.None {
+		o.Format = codec.JSON
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 60 * time.Second
+	}
+	if o.Window <= 0 {
+		o.Window = 1024
+	}
+	if o.Inbox <= 0 {
+		o.Inbox = 256
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: time.Minute}).DialContext
+	}
+	return o
+}
