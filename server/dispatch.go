@@ -63,6 +63,16 @@ func (s *session) request(label codec.Label, f codec.Frame) {
 		work(s, label, f, (*Server).updateGroupInfo)
 	case codec.DeleteGroup:
 		work(s, label, f, (*Server).deleteGroup)
+	case codec.QueryHistory:
+		work(s, label, f, (*Server).queryHistory)
+	case codec.QueryOfflineMessage:
+		work(s, label, f, (*Server).queryOfflineMessage)
+	case codec.QuerySessionList:
+		work(s, label, f, (*Server).querySessionList)
+	case codec.QueryMessageInfo:
+		work(s, label, f, (*Server).queryMessageInfo)
+	case codec.MessageStatus:
+		s.confirm(f)
 	default:
 		s.refuse(f, service.Errorf(service.UnknownLabel, "%s is a label that only the server sends", label))
 	}
