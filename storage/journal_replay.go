@@ -32,6 +32,11 @@ func (j *journal) replay(after uint64, fn func(gid uint64, op []byte) error) err
 	j.pos, j.chain, j.last = end.pos, end.chain, max(end.last, after)
 	j.err = nil
 	j.applied(after)
+	if end.last < after {
+		// The database is ahead, as beside a new journal. A turn that begins there shows the hole if an older
+		// database is ever put beside this journal.
+		return j.switchFiles()
+	}
 	return nil
 }
 
@@ -48,7 +53,7 @@ func (j *journal) replayOlder(after uint64, fn func(gid uint64, op []byte) error
 		return err
 	}
 	if end.last != want {
-		return j.damaged(1-j.current, end.pos, fmt.Sprintf("gids %d to %d are lost", end.last+1, want))
+		return j.damaged(1-j.current, end.pos, fmt.Sprintf("gids %d to %d are lost, and the database ends at %d", end.last+1, want, after))
 	}
 	return nil
 }
