@@ -1,0 +1,197 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
+)
+
+// DB is a service.Store in one directory.
+type DB struct {
+	// Static after Open.
+	dir       string
+	options   Options
+	hash      hashKey
+	lock      *os.File
+	bolt      *bbolt.DB
+	journal   *journal // written by the committer; told by the applier what is applied
+	recent    *recent
+	groups    *groupCache
+	queue     *queue
+	committer *committer
+	applier   *applier
+	free      func(dir string) (int64, error)
+	update    func(func(*bbolt.Tx) error) error // bolt.Update
+
+	closing chan struct{}
+	running sync.WaitGroup // the space watch and the completer
+	applied sync.WaitGroup // the applier
+	once    sync.Once      // Close
+	closed  error          // what Close has to say
+
+	full   atomic.Bool           // too little space
+	fatal  atomic.Pointer[error] // why nothing is written any more
+	closes atomic.Bool
+}
+
+var _ service.Store = (*DB)(nil)
+
+// Open opens the database in dir, making both if there are none, and reads what the last process left to be
+// applied. A directory can be open once.
+func Open(dir string, o Options) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(dir, o.withDefaults())
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	db.lock = lock
+	db.start()
+	return db, nil
+}
+
+// open reads the files and starts nothing.
+func open(dir string, o Options) (*DB, error) {
+	bolt, err := openBolt(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	j, err := openJournal(dir, o.JournalSize)
+	if err != nil {
+		return nil, errors.Join(err, bolt.Close())
+	}
+	db := &DB{
+		dir: dir, options: o, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes), groups: newGroupCache(o.GroupBytes),
+		free: freeSpace, update: bolt.Update, closing: make(chan struct{}),
+	}
+	db.applier = newApplier(db)
+	if err := db.catchUp(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Join(dir, fileName), err), j.close(false), bolt.Close())
+	}
+	return db, nil
+}
+
+// start begins to take operations.
+func (db *DB) start() {
+	db.checkSpace()
+	handed := make(chan answers, handOff)
+	db.running.Add(2)
+	go func() {
+		defer db.running.Done()
+		db.watchSpace(db.closing)
+	}()
+	go func() {
+		defer db.running.Done()
+		db.complete(handed)
+	}()
+	db.applied.Add(1)
+	go func() {
+		defer db.applied.Done()
+		db.applier.run()
+	}()
+	go db.committer.run(handed)
+	db.applier.wake()
+}
+
+// Append is service.Store's.
+func (db *DB) Append(batch []service.Append) {
+	fill := func(i int, r *request) {
+		*r = request{kind: requestAppend, message: batch[i].Message, appended: batch[i].Done}
+	}
+	if !db.queue.push(len(batch), fill) {
+		refuseLate(len(batch), fill)
+	}
+}
+
+// Mark is service.Store's.
+func (db *DB) Mark(batch []service.Mark) {
+	fill := func(i int, r *request) {
+		m := &batch[i]
+		*r = request{
+			kind: requestMark, message: service.Message{Conv: m.Conv, From: m.User}, state: m.State, seq: m.Seq, marked: m.Done,
+		}
+	}
+	if !db.queue.push(len(batch), fill) {
+		refuseLate(len(batch), fill)
+	}
+}
+
+// ChangeGroup is service.Store's.
+func (db *DB) ChangeGroup(ch service.GroupChange, done func(service.GroupChanged, error)) {
+	ch.Add, ch.Remove = slices.Clone(ch.Add), slices.Clone(ch.Remove)
+	fill := func(_ int, r *request) {
+		*r = request{kind: requestChange, change: &changeRequest{GroupChange: ch, done: done}}
+	}
+	if !db.queue.push(1, fill) {
+		refuseLate(1, fill)
+	}
+}
+
+// refuseLate answers what comes after Close, when nobody else is there to do it.
+func refuseLate(n int, fill func(int, *request)) {
+	reqs := make([]request, n)
+	for i := range reqs {
+		fill(i, &reqs[i])
+	}
+	go func() {
+		for i := range reqs {
+			reqs[i].refuse(service.ErrUnavailable)
+			reqs[i].answer()
+		}
+	}()
+}
+
+// writable is nil while operations are taken.
+func (db *DB) writable() error {
+	if db.full.Load() || db.fatal.Load() != nil {
+		return service.ErrUnavailable
+	}
+	return nil
+}
+
+// fail stops all writing.
+func (db *DB) fail(err error) {
+	if db.fatal.CompareAndSwap(nil, &err) {
+		go db.options.OnFatal(err)
+	}
+}
+
+// failed is why nothing is written any more, nil normally.
+func (db *DB) failed() error {
+	if err := db.fatal.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close commits and answers what is queued, applies it all, leaves an empty journal and releases the files.
+// What is pending for the index stays in the log, from where opening reads it: that takes less time than
+// writing it in a hurry.
+func (db *DB) Close() error {
+	db.once.Do(func() { db.closed = db.shut() })
+	return db.closed
+}
+
+func (db *DB) shut() error {
+	db.closes.Store(true)
+	db.queue.close()
+	close(db.closing)
+	db.running.Wait() // the completer ends when the committer has
+	close(db.applier.stop)
+	db.applied.Wait()
+	failed := db.failed()
+	return errors.Join(failed, db.journal.close(failed == nil), db.bolt.Close(), db.lock.Close())
+}

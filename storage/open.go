@@ -1,0 +1,138 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
+)
+
+// catchUp makes the state in memory: what is pending for the sweeps from the log and the receipts, and the tail
+// from the journal.
+func (db *DB) catchUp() error {
+	var last uint64
+	var date int64
+	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
+		if db.hash, err = readMeta(tx); err != nil {
+			return err
+		}
+		last = appliedIn(tx)
+		db.recent = newRecent(last, db.options.PendingPostings)
+		db.groups.applied = last
+		if date, err = db.readLog(tx); err != nil {
+			return err
+		}
+		return db.readReceipts(tx)
+	})
+	if err != nil {
+		return err
+	}
+	err = db.journal.replay(last, func(gid uint64, op []byte) error {
+		if gid != last+1 {
+			return fmt.Errorf("the journal goes on with record %d after %d: %w", gid, last, errDamaged)
+		}
+		last = gid
+		d, err := db.replay(gid, bytes.Clone(op))
+		date = max(date, d)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	db.committer = newCommitter(db, last, date)
+	return nil
+}
+
+// readLog makes pending what is in the log but not in the index, and gives the date of the last entry.
+func (db *DB) readLog(tx *bbolt.Tx) (date int64, err error) {
+	cur := tx.Bucket(bucketLog).Cursor()
+	for k, op := cur.Seek(keyOfGid(metaUint(tx, metaIndexed))); k != nil; k, op = cur.Next() {
+		gid := gidOfKey(k)
+		h, err := unsealEntry(gid, op)
+		if err != nil {
+			return 0, err
+		}
+		p := db.hash.posting(gid, h.seq, h.kind, h.from, h.id())
+		db.recent.index.add(h.conv, nil, p)
+		db.recent.list(h.conv, p)
+	}
+	k, op := cur.Last()
+	if k == nil {
+		return 0, nil
+	}
+	h, err := unsealEntry(gidOfKey(k), op)
+	return h.date, err
+}
+
+// unsealEntry takes a stored entry apart.
+func unsealEntry(gid uint64, op []byte) (header, error) {
+	body, err := unseal(gid, op)
+	if err != nil {
+		return header{}, err
+	}
+	return parseEntry(gid, body)
+}
+
+// readReceipts makes pending the marks that are not in their table.
+func (db *DB) readReceipts(tx *bbolt.Tx) error {
+	return tx.Bucket(bucketReceipts).ForEach(func(k, op []byte) error {
+		gid := gidOfKey(k)
+		body, err := unseal(gid, op)
+		if err != nil {
+			return err
+		}
+		key, m, err := parseReceipt(gid, body)
+		db.recent.marks.replace(key, marking{gid, m})
+		return err
+	})
+}
+
+// replay publishes an op of the journal again, and gives its date.
+func (db *DB) replay(gid uint64, op []byte) (date int64, err error) {
+	body, err := unseal(gid, op)
+	if err != nil {
+		return 0, err
+	}
+	s := staged{gid: gid, op: op}
+	if body[0] == opReceipt {
+		var key markKey
+		if key, s.marks, err = parseReceipt(gid, body); err != nil {
+			return 0, err
+		}
+		s.conv, s.user = key.conv, key.user
+		db.recent.publish([]staged{s})
+		return 0, nil
+	}
+	h, err := parseEntry(gid, body)
+	if err != nil {
+		return 0, err
+	}
+	s.conv, s.posting = h.conv, db.hash.posting(gid, h.seq, h.kind, h.from, h.id())
+	if h.kind.Notice() {
+		if s.group, s.change, err = db.replayChange(gid, &h); err != nil {
+			return 0, err
+		}
+		db.groups.publish(s.group)
+	}
+	db.recent.publish([]staged{s})
+	return h.date, nil
+}
+
+// replayChange makes the group as it is after a notice in the journal.
+func (db *DB) replayChange(gid uint64, h *header) (*groupState, *change, error) {
+	ch, err := h.groupChange(gid)
+	if err != nil {
+		return nil, nil, err
+	}
+	id := service.GroupID(h.conv)
+	g, err := db.group(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if g == nil {
+		g = &groupState{}
+	}
+	return g.after(ch, id, h.kind, gid), ch, nil
+}

@@ -1,0 +1,36 @@
+package storage
+
+// Stats are the store's numbers at one moment.
+type Stats struct {
+	QueueBytes      int    // operations that are not answered
+	Refused         uint64 // operations that got ErrBusy because the queue was full
+	Commits         uint64 // batches synced
+	JournaledBytes  uint64 // of operations
+	LastGid         uint64 // operations that are acknowledged, since the file was made
+	AppliedGid      uint64 // of them, those in the database
+	TailEntries     int    // those that are not
+	TailBytes       int
+	Applies         uint64
+	PendingPostings int  // entries that are not in the index
+	PendingListings int  // personal conversations that are not in their users' lists
+	PendingMarks    int  // marks that are not in their table
+	ReadOnly        bool // too little space
+}
+
+// Stats are for metrics and readiness.
+func (db *DB) Stats() Stats {
+	var s Stats
+	s.QueueBytes, s.Refused = db.queue.load()
+	s.Commits, s.JournaledBytes = db.committer.commits.Load(), db.committer.journaled.Load()
+	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load()
+	r := db.recent
+	r.mu.RLock()
+	s.AppliedGid, s.LastGid = r.applied, r.applied+uint64(len(r.ops))
+	s.TailEntries, s.TailBytes = len(r.ops), r.bytes
+	s.PendingPostings, s.PendingListings, s.PendingMarks = r.index.items, r.convs.items, r.marks.items
+	r.mu.RUnlock()
+	return s
+}
+
+// Healthy reports whether operations are taken: nothing failed, there is space, and it is not closing.
+func (db *DB) Healthy() bool { return !db.closes.Load() && db.writable() == nil }

@@ -1,0 +1,227 @@
+package storage
+
+import (
+	"slices"
+	"sync"
+)
+
+// sweep holds what is in the log but not yet in a table whose keys come in no order, and hands it out in the
+// order of the keys. Written one by one, such keys make a B+tree rewrite a page each; in order and behind a
+// bound they share pages.
+//
+// The hand goes in rounds. A round is what was pending at its start, sorted; it ends when all of it is written.
+// Two rules move the hand, and together they bound what a crash makes us read again:
+//
+//   - no more than bound items are pending,
+//   - a round takes no more than span gids, so a key that hardly anybody writes to is not left behind by busy ones.
+type sweep[K comparable, T item] struct {
+	// Static.
+	compare func(a, b K) int
+	bound   int
+	span    uint64
+	ahead   bool // an item may be written before its op is in the log: it says where things are, not what changed
+
+	// Guarded by recent.mu.
+	slots  map[K]*slot[T]
+	fresh  []K // the keys of slots that are not in the round: those of the next one
+	items  int
+	taken  int // of items: handed out and not dropped yet
+	births births
+
+	// Owned by the applier.
+	round []K
+	next  int
+	began uint64 // gid
+}
+
+// item is something pending, made by the op with this gid.
+type item interface{ gid() uint64 }
+
+// slot is what is pending under one key, in the order of gids. Items are never changed in place: readers and
+// the applier refer to them without the lock.
+type slot[T item] struct {
+	items []T
+	born  uint64 // gid of the oldest op that is not swept
+	gone  bool   // it is not in the map any more
+}
+
+// swept is what the hand has taken from one slot.
+type swept[K comparable, T item] struct {
+	key   K
+	slot  *slot[T]
+	items []T
+}
+
+func newSweep[K comparable, T item](compare func(a, b K) int, bound int, ahead bool) *sweep[K, T] {
+	return &sweep[K, T]{compare: compare, bound: bound, span: 2 * uint64(bound), ahead: ahead, slots: map[K]*slot[T]{}}
+}
+
+// slot is where items of a key go. hint may be where they went before.
+func (s *sweep[K, T]) slot(k K, hint *slot[T], born uint64) *slot[T] {
+	if hint != nil && !hint.gone {
+		return hint
+	}
+	sl := s.slots[k]
+	if sl == nil {
+		sl = &slot[T]{born: born}
+		s.slots[k] = sl
+		s.fresh = append(s.fresh, k)
+		s.births.add(born)
+	}
+	return sl
+}
+
+// add makes an item pending behind those of its key.
+func (s *sweep[K, T]) add(k K, hint *slot[T], it T) *slot[T] {
+	sl := s.slot(k, hint, it.gid())
+	sl.items = append(sl.items, it)
+	s.items++
+	return sl
+}
+
+// replace makes an item pending in place of the one of its key.
+func (s *sweep[K, T]) replace(k K, it T) {
+	sl := s.slot(k, nil, it.gid())
+	s.items += 1 - len(sl.items)
+	sl.items = []T{it}
+}
+
+// pending gives the items of a key. The slice stays as it is.
+func (s *sweep[K, T]) pending(k K) []T {
+	if sl := s.slots[k]; sl != nil {
+		return sl.items[:len(sl.items):len(sl.items)]
+	}
+	return nil
+}
+
+// lockedSteps is how far the hand moves before others get the lock.
+const lockedSteps = 512
+
+// take moves the hand on when everything up to gid high is about to be in the log. Readers find what it took
+// here until drop. It passes each key at most once.
+func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64) (taken []swept[K, T]) {
+	for range 2 {
+		for more := true; more; {
+			taken, more = s.steps(mu, taken, high)
+		}
+		if s.next < len(s.round) || !s.turn(mu, high) {
+			break
+		}
+	}
+	return taken
+}
+
+// steps moves the hand by up to lockedSteps keys; more says whether it is to go on.
+func (s *sweep[K, T]) steps(mu *sync.RWMutex, taken []swept[K, T], high uint64) (_ []swept[K, T], more bool) {
+	mu.Lock()
+	defer mu.Unlock()
+	for range lockedSteps {
+		if s.next == len(s.round) || !s.due(high) {
+			return taken, false
+		}
+		taken = s.step(taken, high)
+	}
+	return taken, true
+}
+
+// turn begins a round of everything that is pending; false if nothing is.
+func (s *sweep[K, T]) turn(mu *sync.RWMutex, high uint64) bool {
+	mu.Lock()
+	s.round, s.fresh = s.fresh, s.round[:0]
+	mu.Unlock()
+	s.next, s.began = 0, high
+	slices.SortFunc(s.round, s.compare)
+	return len(s.round) > 0
+}
+
+// due reports whether the hand has to move.
+func (s *sweep[K, T]) due(high uint64) bool {
+	if s.items-s.taken > s.bound {
+		return true
+	}
+	passed := min(high-s.began, s.span)
+	return uint64(s.next)*s.span < uint64(len(s.round))*passed
+}
+
+// step takes what is under the next key, as far as it may be written.
+func (s *sweep[K, T]) step(taken []swept[K, T], high uint64) []swept[K, T] {
+	key := s.round[s.next]
+	s.next++
+	sl := s.slots[key]
+	n := len(sl.items)
+	for !s.ahead && n > 0 && sl.items[n-1].gid() > high {
+		n--
+	}
+	if n == 0 {
+		s.fresh = append(s.fresh, key)
+		return taken
+	}
+	s.taken += n
+	s.births.remove(sl.born)
+	return append(taken, swept[K, T]{key, sl, sl.items[:n:n]})
+}
+
+// drop forgets what was taken, once it is durably in the table.
+func (s *sweep[K, T]) drop(taken []swept[K, T]) {
+	for i := range taken {
+		sl, n := taken[i].slot, len(taken[i].items)
+		last := taken[i].items[n-1].gid()
+		rest := sl.items
+		for len(rest) > 0 && rest[0].gid() <= last {
+			rest = rest[1:]
+		}
+		s.taken -= n
+		s.items -= len(sl.items) - len(rest)
+		if len(rest) == 0 {
+			sl.items, sl.gone = nil, true
+			delete(s.slots, taken[i].key)
+			continue
+		}
+		sl.items, sl.born = slices.Clone(rest), rest[0].gid()
+		s.births.add(sl.born)
+		s.fresh = append(s.fresh, taken[i].key)
+	}
+}
+
+// oldest is the gid from which on the log has what is not in the table, when everything that was taken is
+// and nothing after high counts.
+func (s *sweep[K, T]) oldest(high uint64) uint64 {
+	if born, ok := s.births.oldest(); ok {
+		return min(born, high+1)
+	}
+	return high + 1
+}
+
+// births counts slots by the gid they are waiting since, in blocks: exact enough to say how far back the oldest
+// one lies, without looking at them all.
+type births struct {
+	first  uint64 // number of the first block
+	counts []int32
+}
+
+const birthBlock = 10 // log2 of the gids in a block
+
+func (b *births) add(gid uint64) {
+	block := gid >> birthBlock
+	if len(b.counts) == 0 {
+		b.first = block
+	}
+	for block < b.first {
+		b.counts = slices.Insert(b.counts, 0, 0)
+		b.first--
+	}
+	for block >= b.first+uint64(len(b.counts)) {
+		b.counts = append(b.counts, 0)
+	}
+	b.counts[block-b.first]++
+}
+
+func (b *births) remove(gid uint64) { b.counts[gid>>birthBlock-b.first]-- }
+
+func (b *births) oldest() (gid uint64, ok bool) {
+	for len(b.counts) > 0 && b.counts[0] == 0 {
+		b.counts = b.counts[1:]
+		b.first++
+	}
+	return b.first << birthBlock, len(b.counts) > 0
+}
