@@ -52,7 +52,7 @@ type GroupBody struct {
 	GroupName      string `json:"groupName"`
 	GroupHeadImage string `json:"groupHeadImage"`
 	Creator        ID     `json:"creator"`
-	MemberIDs      []ID   `json:"memberIds"` // without the creator; never null
+	MemberIDs      IDs    `json:"memberIds"` // without the creator; never null
 	UpdateDate     int64  `json:"updateDate"`
 	CreateDate     int64  `json:"createDate"`
 	UserID         OptID  `json:"userId,omitzero" msgpack:"userId,omitempty"` // in a notice: who did it
@@ -62,7 +62,7 @@ type GroupBody struct {
 // MembersBody is the content of groupMembersAddNoti and groupMembersDelNoti, and without memberIds of deleteGroupNoti.
 type MembersBody struct {
 	GroupID           string `json:"groupId"`
-	MemberIDs         []ID   `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
+	MemberIDs         IDs    `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
 	UserID            ID     `json:"userId"` // who did it
 	Seq               uint64 `json:"seq"`
 	ServerReceiveDate int64  `json:"serverReceiveDate"`

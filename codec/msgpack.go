@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
@@ -164,7 +165,7 @@ func (r *reader) integer(o *OptInteger) error {
 // scalar reads a value that is kept as a JSON token.
 func (r *reader) scalar() (Scalar, error) {
 	code := r.b[r.i]
-	var token []byte
+	token := ""
 	switch {
 	case code == msgpcode.Nil:
 		r.i++
@@ -179,13 +180,14 @@ func (r *reader) scalar() (Scalar, error) {
 		token = floatToken(math.Float64frombits(be(r.b[r.i+1 : r.i+9])))
 		r.i += 9
 	case code == msgpcode.Uint64:
-		token = strconv.AppendUint(nil, be(r.b[r.i+1:r.i+9]), 10)
+		token = strconv.FormatUint(be(r.b[r.i+1:r.i+9]), 10)
 		r.i += 9
 	default:
 		if n, ok := r.int(); ok {
-			token = strconv.AppendInt(nil, n, 10)
+			token = strconv.FormatInt(n, 10)
 		} else if s, ok := r.str(); ok && len(s) <= maxScalar {
-			token, _ = jsontext.AppendQuote(nil, s)
+			quoted, _ := jsontext.AppendQuote(nil, s) // guard has seen that it is valid UTF-8
+			token = string(quoted)
 		}
 	}
 	if len(token) == 0 || len(token) > maxScalar {
@@ -196,17 +198,15 @@ func (r *reader) scalar() (Scalar, error) {
 
 // floatToken is the shortest JSON number that reads back as f, with a mark that it is no integer; none if
 // JSON has no such number.
-func floatToken(f float64) []byte {
+func floatToken(f float64) string {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return nil
+		return ""
 	}
-	token := strconv.AppendFloat(nil, f, 'g', -1, 64)
-	for _, c := range token {
-		if c == '.' || c == 'e' {
-			return token
-		}
+	token := strconv.FormatFloat(f, 'g', -1, 64)
+	if strings.ContainsAny(token, ".e") {
+		return token
 	}
-	return append(token, '.', '0')
+	return token + ".0"
 }
 
 // task reads a taskId: the bytes of a string or an integer.

@@ -15,6 +15,9 @@ const MaxID = 1<<53 - 1
 // ID is a user id: 0..MaxID, read from a number or a decimal string, written as a number.
 type ID uint64
 
+// IDs are user ids. None of them may be null.
+type IDs []ID
+
 // OptID is an ID that may be absent; null is absent.
 type OptID struct {
 	ID  ID
@@ -164,6 +167,22 @@ func (o *OptInteger) UnmarshalJSONFrom(dec *jsontext.Decoder) error { return o.s
 
 // DecodeMsgpack reads the id.
 func (id *ID) DecodeMsgpack(dec *msgpack.Decoder) error { return id.set(digitsMP(dec)) }
+
+// DecodeMsgpack reads the ids. The library alone would take nil for user 0.
+func (ids *IDs) DecodeMsgpack(dec *msgpack.Decoder) error {
+	n, err := dec.DecodeArrayLen()
+	if err != nil || n < 0 {
+		*ids = nil
+		return err
+	}
+	*ids = make(IDs, n)
+	for i := range *ids {
+		if err := (*ids)[i].set(digitsMP(dec)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // DecodeMsgpack reads the id, if there is one.
 func (o *OptID) DecodeMsgpack(dec *msgpack.Decoder) error { return o.set(digitsMP(dec)) }

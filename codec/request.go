@@ -29,7 +29,7 @@ type GroupRequest struct {
 	GroupName      *string `json:"groupName,omitzero" msgpack:"groupName,omitempty"`
 	GroupHeadImage *string `json:"groupHeadImage,omitzero" msgpack:"groupHeadImage,omitempty"`
 	Creator        OptID   `json:"creator,omitzero" msgpack:"creator,omitempty"`
-	MemberIDs      []ID    `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
+	MemberIDs      IDs     `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
 	TaskID         TaskID  `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
