@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const rootText = `msgserver is an instant-messaging server: one program, one data directory.
+
+Start here:
+  %[1]s serve                     the server, on 127.0.0.1:3005 with its data in ./data
+  %[1]s chat --user 1 --to 2      talk, in a second terminal
+  %[1]s chat --user 2 --to 1      and answer, in a third`
+
+func newRoot() *cobra.Command {
+	self := selfCommand()
+	root := &cobra.Command{
+		Use:           "msgserver",
+		Short:         "An instant-messaging server",
+		Long:          fmt.Sprintf(rootText, self),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError("%v: see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(), newVersion())
+	return root
+}
+
+// noArgs refuses arguments; for the root they are unknown commands.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !c.HasParent() {
+		return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
+	}
+	return usageError("%s takes no arguments, but got %q", c.CommandPath(), args)
+}
+
+// selfCommand is how this program was started, for texts that say what to type next.
+func selfCommand() string {
+	exe, err := os.Executable()
+	if err == nil && strings.Contains(exe, string(filepath.Separator)+"go-build") {
+		return "go run ./cmd/msgserver"
+	}
+	return os.Args[0]
+}
