@@ -96,7 +96,9 @@ func (c *Conn) CanConnect(ctx context.Context) (bool, error) {
 		return false, c.err
 	}
 	c.asks = append(c.asks, func(yes bool, err error) { answered <- outcome{yes, err} })
-	c.write(func(out []byte) []byte { return codec.AppendFrame(out, codec.None, codec.Request, codec.CanConnect, nil) })
+	c.write(func(out []byte) []byte {
+		return codec.AppendFrame(out, codec.None, codec.Request, codec.CanConnect, nil)
+	})
 	c.mu.Unlock()
 	select {
 	case o := <-answered:
