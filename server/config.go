@@ -77,6 +77,15 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.checkListen()
 }
 
+// firstLook is when a new connection's deadlines are looked at first: the shortest that it may meet.
+func (c Config) firstLook() time.Duration {
+	first := min(c.BindTimeout, c.FrameTimeout)
+	if c.IdleTimeout > 0 {
+		first = min(first, c.IdleTimeout)
+	}
+	return first
+}
+
 // connCeiling is the number of connections that the limit of file descriptors allows.
 func connCeiling() (int, error) {
 	var fds syscall.Rlimit

@@ -11,15 +11,9 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// handle answers one frame, on the loop. A panic costs the connection, not the server.
+// handle answers one frame, on the loop.
 func (s *session) handle(f codec.Frame) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.srv.stats.Panics.Add(1)
-			s.srv.log.Error("panic in a request", append(s.fields(), zap.ByteString("label", f.Label), zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))...)
-			s.hangUp(f.Format, service.Errorf(service.Internal, "the server failed on this frame"), string(f.Label))
-		}
-	}()
+	defer s.rescue(f)
 	s.srv.stats.Frames.Add(1)
 	if f.Heartbeat() {
 		s.send(heartbeat)
@@ -44,6 +38,23 @@ func (s *session) handle(f codec.Frame) {
 	default:
 		s.request(label, f)
 	}
+}
+
+// rescue is deferred around the work of a frame: a panic costs the connection, not the server.
+func (s *session) rescue(f codec.Frame) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.srv.stats.Panics.Add(1)
+	s.srv.log.Error("panic in a request", append(s.fields(), zap.ByteString("label", f.Label), zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))...)
+	s.hangUp(f.Format, service.Errorf(service.Internal, "the server failed on this frame"), string(f.Label))
+}
+
+// submit hands the messages of the turn to the store, on the loop.
+func (s *session) submit() {
+	defer s.rescue(codec.Frame{Label: []byte(codec.Message)})
+	s.srv.service.Submit(&s.loop.turn)
 }
 
 // request hands a label that reads from the store to a worker.

@@ -37,7 +37,7 @@ func (e *engine) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	}
 	s.lastSeen.Store(now)
 	c.SetContext(s)
-	srv.wheel.put(s, now+ticksOf(srv.cfg.BindTimeout))
+	srv.wheel.put(s, now+ticksOf(srv.cfg.firstLook()))
 	return nil, gnet.None
 }
 
@@ -68,7 +68,7 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 		return gnet.None
 	}
 	n, more := s.frames(b)
-	e.srv.service.Submit(&s.loop.turn)
+	s.submit()
 	if s.deaf {
 		return s.discard(c)
 	}

@@ -43,6 +43,9 @@ type Server struct {
 	loops map[gnet.EventLoop]*loop // guarded by mu
 }
 
+// stopTimeout bounds the end of the network engine.
+const stopTimeout = 5 * time.Second
+
 // New checks the configuration and makes a server on store. It starts nothing.
 func New(cfg Config, store service.Store, log *zap.Logger) (*Server, error) {
 	cfg, err := cfg.withDefaults()
@@ -210,18 +213,19 @@ func (srv *Server) stopEngine(stopped <-chan error) {
 	case <-stopped:
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	if err := srv.gnet.Stop(ctx); err != nil {
-		srv.log.Warn("stop the network engine", zap.Error(err))
-		return
+	go srv.gnet.Stop(ctx) // it polls every half second; that Run returns is what we wait for
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		srv.log.Warn("the network engine does not stop")
 	}
-	<-stopped
 }
 
 // canConnect reports whether a new client would be taken now.
 func (srv *Server) canConnect() bool {
-	return !srv.draining.Load() && srv.stats.Conns.Load() <= int64(srv.cfg.MaxConns) && srv.storeHealthy()
+	return !srv.draining.Load() && srv.stats.Conns.Load() < int64(srv.cfg.MaxConns) && srv.storeHealthy()
 }
 
 // storeHealthy asks the store, if it can say, whether it takes writes.

@@ -96,17 +96,16 @@ func (s *session) take(frames [][]byte) (all [][]byte, last bool) {
 	return frames, s.last
 }
 
-// write hands bytes to gnet, which keeps what the socket does not take; on the loop only.
+// write hands bytes to gnet, which keeps what the socket does not take; on the loop only. Too much kept from
+// before ends the connection; one large answer does not.
 func (s *session) write(b []byte) {
-	if s.isClosed() {
-		return
-	}
-	if _, err := s.conn.Write(b); err != nil {
-		return // gnet has closed the connection
-	}
 	if s.conn.OutboundBuffered() > s.srv.cfg.PendingBytes {
 		s.slow()
 	}
+	if s.isClosed() {
+		return
+	}
+	_, _ = s.conn.Write(b) // after an error gnet has closed the connection
 }
 
 // slow closes the connection of a client that does not read what it is sent.

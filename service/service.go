@@ -13,7 +13,7 @@ type Limits struct {
 	ReceiptGroup int // members up to which a sender is told of each receipt; default 500
 	Page         int // entries of one page; default 200
 	PageDefault  int // entries of a page whose size was not asked for; default 50
-	PageBytes    int // bytes of content after which a page ends early; default 4 MiB
+	PageBytes    int // bytes of content after which a page ends early; default 1 MiB
 }
 
 // Limits that are part of the protocol and not configurable.
@@ -29,7 +29,7 @@ func (l Limits) withDefaults() Limits {
 		value int
 	}{
 		{&l.Members, 10_000}, {&l.Groups, 2_000}, {&l.Content, 64 << 10}, {&l.Name, 256},
-		{&l.ReceiptGroup, 500}, {&l.Page, 200}, {&l.PageDefault, 50}, {&l.PageBytes, 4 << 20},
+		{&l.ReceiptGroup, 500}, {&l.Page, 200}, {&l.PageDefault, 50}, {&l.PageBytes, 1 << 20},
 	} {
 		if *f.field <= 0 {
 			*f.field = f.value
@@ -73,21 +73,15 @@ func (c Caller) verify() error {
 
 // Turn gathers the writes of one turn of an event loop, so that they reach the store together.
 // It is owned by that loop.
-type Turn struct {
-	appends []Append
-	marks   []Mark
-}
+type Turn struct{ appends []Append }
 
 // Submit hands what the turn gathered to the store and empties it for the next one.
 func (s *Service) Submit(t *Turn) {
-	if len(t.appends) > 0 {
-		s.store.Append(t.appends)
-		clear(t.appends)
-		t.appends = t.appends[:0]
+	if len(t.appends) == 0 {
+		return
 	}
-	if len(t.marks) > 0 {
-		s.store.Mark(t.marks)
-		clear(t.marks)
-		t.marks = t.marks[:0]
-	}
+	batch := t.appends
+	t.appends = batch[:0]
+	s.store.Append(batch)
+	clear(batch)
 }
