@@ -144,7 +144,7 @@ func TestAClientThatNeverReads(t *testing.T) {
 }
 
 func TestTooManyInFlight(t *testing.T) {
-	store := &stalled{release: make(chan struct{})}
+	store := &stalled{release: make(chan struct{}), answered: make(chan struct{})}
 	n := startOn(t, server.Config{InFlight: 3}, store)
 	p := n.bind(t, codec.JSON, 1)
 	for i := range 3 {
@@ -152,7 +152,9 @@ func TestTooManyInFlight(t *testing.T) {
 	}
 	p.refused(201, "message", say(2, "x", "4"))
 	close(store.release)
-	store.running.Wait()
+	for range 3 {
+		<-store.answered
+	}
 }
 
 // TestAPanicCostsItsConnection: not the server.

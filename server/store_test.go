@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"sync"
 
 	"github.com/msgserver/msgserver/service"
 )
@@ -21,17 +20,18 @@ func (panicking) Conversations(context.Context, service.UserID, service.Cursor, 
 // stalled answers nothing until it is released, and then that the outcome is unknown.
 type stalled struct {
 	service.Store
-	release chan struct{}
-	running sync.WaitGroup
+	release  chan struct{}
+	answered chan struct{}
 }
 
 func (s *stalled) Append(batch []service.Append) {
 	for _, a := range batch {
 		done := a.Done
-		s.running.Go(func() {
+		go func() {
 			<-s.release
 			done(service.Appended{}, service.ErrUnknownOutcome)
-		})
+			s.answered <- struct{}{}
+		}()
 	}
 }
 
@@ -39,13 +39,12 @@ func (s *stalled) Append(batch []service.Append) {
 type refusing struct {
 	service.Store
 	err error
-	wg  sync.WaitGroup
 }
 
 func (s *refusing) Append(batch []service.Append) {
 	for _, a := range batch {
 		done := a.Done
-		s.wg.Go(func() { done(service.Appended{}, s.err) })
+		go done(service.Appended{}, s.err)
 	}
 }
 
