@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -262,25 +263,8 @@ func TestBodiesAreTheSameInBothFormats(t *testing.T) {
 	}
 }
 
-func newLike(v any) any {
-	switch v.(type) {
-	case *codec.Bind:
-		return &codec.Bind{}
-	case *codec.GroupRequest:
-		return &codec.GroupRequest{}
-	case *codec.GroupBody:
-		return &codec.GroupBody{}
-	case *codec.StatusRequest:
-		return &codec.StatusRequest{}
-	case *codec.HistoryRequest:
-		return &codec.HistoryRequest{}
-	case *codec.MessageInfo:
-		return &codec.MessageInfo{}
-	case *codec.Timeline:
-		return &codec.Timeline{}
-	}
-	return &codec.SessionList{}
-}
+// newLike is a zero value of the type that v points to.
+func newLike(v any) any { return reflect.New(reflect.TypeOf(v).Elem()).Interface() }
 
 func TestAbsentFieldsAreLeftOut(t *testing.T) {
 	body := &codec.GroupRequest{GroupID: "g"}
