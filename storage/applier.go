@@ -16,22 +16,24 @@ const (
 	applyEvery = 100 * time.Millisecond
 	applyOps   = 16 << 10
 	applyBytes = 8 << 20
+	sweepKeys  = 1024 // keys that a hand may move in an apply, and one more for each op
 )
 
 // applier moves the tail into bbolt. It is one goroutine, and the only writer of the database.
 type applier struct {
-	db    *DB
-	woken chan struct{} // there is a tail
-	rush  chan struct{} // do not wait for more
-	moved chan struct{} // something was applied; taken by the committer when the journal is full
-	stop  chan struct{}
+	db     *DB
+	enough int           // bytes of the tail that are not waited for to become more
+	woken  chan struct{} // there is a tail
+	rush   chan struct{} // do not wait for more
+	moved  chan struct{} // something was applied; taken by the committer when the journal is full
+	stop   chan struct{}
 
 	applies atomic.Uint64
 }
 
 func newApplier(db *DB) *applier {
 	return &applier{
-		db: db, woken: make(chan struct{}, 1), rush: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		db: db, enough: min(applyBytes/2, db.journal.maxBatch()/4), woken: make(chan struct{}, 1), rush: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		stop: make(chan struct{}),
 	}
 }
@@ -47,7 +49,7 @@ func signal(c chan<- struct{}) {
 // wake says that something was published.
 func (a *applier) wake() {
 	signal(a.woken)
-	if a.db.recent.size() >= applyBytes/2 {
+	if a.db.recent.size() >= a.enough {
 		signal(a.rush)
 	}
 }
@@ -93,7 +95,7 @@ func (a *applier) applyAll(toTheEnd bool) error {
 			return err
 		}
 		size := a.db.recent.size()
-		if n == 0 || !toTheEnd && size < applyBytes/2 {
+		if n == 0 || !toTheEnd && size < a.enough {
 			if size > 0 {
 				signal(a.woken)
 			}
@@ -110,9 +112,10 @@ func (a *applier) apply() (int, error) {
 		return 0, nil
 	}
 	high := after + uint64(len(ops))
-	index := r.index.take(&r.mu, high)
-	convs := r.convs.take(&r.mu, high)
-	marks := r.marks.take(&r.mu, high)
+	most := len(ops) + sweepKeys
+	index := r.index.take(&r.mu, high, most)
+	convs := r.convs.take(&r.mu, high, most)
+	marks := r.marks.take(&r.mu, high, most)
 	r.mu.Lock()
 	indexed := min(r.index.oldest(high), r.convs.oldest(high))
 	marked := r.marks.oldest(high)

@@ -16,10 +16,16 @@ import (
 const (
 	maxBatchOps   = 4096
 	maxBatchBytes = 2 << 20
+	maxBatchTime  = 5 * time.Millisecond // of deciding, when much has to be read from bbolt
 )
 
 // busyAfter is how long the committer waits for the applier when the journal is full.
 const busyAfter = 2 * time.Second
+
+// slowest is how long the committer waits before a batch when the applier is close to being too late. The wait
+// grows with the tail, so that under a load that the applier cannot follow everybody waits a little, instead of
+// some for long when the journal is full.
+const slowest = 20 * time.Millisecond
 
 // handOff is how many batches may wait for their dones before the committer waits for them.
 const handOff = 4
@@ -73,6 +79,7 @@ func (c *committer) run(answers chan<- answers) {
 			return
 		}
 		for done := 0; done < len(reqs); {
+			c.slowDown()
 			n := c.commit(reqs[done:])
 			a := answersOf(reqs[done : done+n])
 			if done += n; done == len(reqs) {
@@ -83,12 +90,25 @@ func (c *committer) run(answers chan<- answers) {
 	}
 }
 
+// slowDown waits while more than a quarter of a journal file is not applied, longest from three quarters on.
+func (c *committer) slowDown() {
+	file := c.db.journal.maxBatch()
+	over := c.db.recent.size() - file/4
+	if over <= 0 {
+		return
+	}
+	c.db.applier.hurry()
+	time.Sleep(min(slowest, slowest*time.Duration(over)/time.Duration(file/2)))
+}
+
 // commit decides and commits as many requests as make a batch, and says how many. Each has its answer then.
 func (c *committer) commit(reqs []request) int {
 	c.begin()
-	n := 0
+	n, start := 0, time.Now()
 	for n < len(reqs) && len(c.records) < maxBatchOps && c.decide(&reqs[n]) {
-		n++
+		if n++; n%64 == 0 && time.Since(start) > maxBatchTime {
+			break
+		}
 	}
 	c.endTx()
 	if len(c.records) == 0 {

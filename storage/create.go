@@ -38,8 +38,12 @@ func openBolt(dir string, o Options) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	b.AllocSize = growBy
 	return b, nil
 }
+
+// growBy is by how much the file grows, without being written: each time costs a sync.
+const growBy = 64 << 20
 
 // createBolt makes the database under another name and renames it when it is whole and synced, so that a crash
 // leaves either none or one that is complete.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -9,48 +10,48 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// seekRun finds the run of c that holds seq, or else the last one before it; nil if there is none.
-func seekRun(cur *bbolt.Cursor, c service.ConvID, seq service.Seq) (first service.Seq, run []byte) {
-	want := keyOfConv(c, seq)
-	key, run := cur.Seek(want[:])
-	switch {
-	case key == nil:
-		key, run = cur.Last()
-	case !bytes.Equal(key, want[:]):
-		key, run = cur.Prev()
-	}
-	if !bytes.HasPrefix(key, c[:]) {
-		return 0, nil
-	}
-	return seqOfKey(key), run
+// index finds the entries of a conversation within one transaction. The last postings of a conversation are
+// its tail; when that is longer than runLength its beginning becomes a run that is never written again. Tails
+// have a table of their own, where many share a page, because every sweep writes all of them again: with tails
+// among the runs a sweep rewrote a page for each conversation, and 1,165 instead of 700 bytes for each entry.
+type index struct {
+	runs, tails *bbolt.Bucket
 }
 
-// lastIndexed is the newest seq of c in the index, 0 if there is none.
-func lastIndexed(cur *bbolt.Cursor, c service.ConvID) service.Seq {
-	first, run := seekRun(cur, c, service.MaxSeq)
-	if run == nil {
+func indexOf(tx *bbolt.Tx) index {
+	return index{runs: tx.Bucket(bucketIndex), tails: tx.Bucket(bucketTails)}
+}
+
+// tail is the last run of a conversation; count 0: nothing of it is in the index.
+func (x index) tail(c service.ConvID) (first service.Seq, run []byte, count int) {
+	value := x.tails.Get(c[:])
+	seq, n := binary.Uvarint(value)
+	if n <= 0 {
+		return 0, nil, 0
+	}
+	return service.Seq(seq), value[n:], countRun(value[n:])
+}
+
+// last is the newest seq of c in the index, 0 if there is none.
+func (x index) last(c service.ConvID) service.Seq {
+	first, _, count := x.tail(c)
+	if count == 0 {
 		return 0
 	}
-	return first + service.Seq(countRun(run)) - 1
+	return first + service.Seq(count) - 1
 }
 
-// indexed gives the postings of c from seq from to seq to, both included, or an error if one is not there.
-func indexed(cur *bbolt.Cursor, c service.ConvID, from, to service.Seq) ([]posting, error) {
-	if from > to {
-		return nil, nil
+// postings gives those of c from seq from to seq to, both included, or an error if one is not there.
+func (x index) postings(c service.ConvID, from, to service.Seq) (ps []posting, err error) {
+	first, tail, _ := x.tail(c)
+	if from < first {
+		ps, err = x.older(c, from, min(to, first-1))
 	}
-	var ps []posting
-	var err error
-	first, run := seekRun(cur, c, from)
-	for run != nil && first <= to {
-		if ps, err = decodeRun(ps, first, run); err != nil {
-			return nil, fmt.Errorf("index of conversation %x: %w", c, err)
-		}
-		var key []byte
-		if key, run = cur.Next(); !bytes.HasPrefix(key, c[:]) {
-			break
-		}
-		first = seqOfKey(key)
+	if err == nil && to >= first {
+		ps, err = decodeRun(ps, first, tail)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("index of conversation %x: %w", c, err)
 	}
 	if len(ps) == 0 || ps[0].seq > from || ps[len(ps)-1].seq < to || ps[len(ps)-1].seq-ps[0].seq != service.Seq(len(ps)-1) {
 		return nil, fmt.Errorf("index of conversation %x has a hole between seq %d and %d: %w", c, from, to, errDamaged)
@@ -58,27 +59,49 @@ func indexed(cur *bbolt.Cursor, c service.ConvID, from, to service.Seq) ([]posti
 	return ps[from-ps[0].seq : to-ps[0].seq+1], nil
 }
 
+// older gives the postings of the runs from that with seq from to that with seq to.
+func (x index) older(c service.ConvID, from, to service.Seq) (ps []posting, err error) {
+	cur := x.runs.Cursor()
+	want := keyOfConv(c, from)
+	key, run := cur.Seek(want[:])
+	switch {
+	case key == nil:
+		key, run = cur.Last()
+	case !bytes.Equal(key, want[:]):
+		key, run = cur.Prev()
+	}
+	for bytes.HasPrefix(key, c[:]) && seqOfKey(key) <= to {
+		if ps, err = decodeRun(ps, seqOfKey(key), run); err != nil {
+			return nil, err
+		}
+		key, run = cur.Next()
+	}
+	return ps, nil
+}
+
 // indexWriter puts pending postings into the index within one transaction. It is owned by the applier.
 type indexWriter struct {
-	bucket *bbolt.Bucket
-	cursor *bbolt.Cursor
-	arena  []byte // of the values, which bbolt refers to until the commit
-	run    []posting
+	index
+	arena []byte // of the values, which bbolt refers to until the commit
+	run   []posting
 }
 
 func newIndexWriter(tx *bbolt.Tx) *indexWriter {
-	b := tx.Bucket(bucketIndex)
-	b.FillPercent = 0.5
-	return &indexWriter{bucket: b, cursor: b.Cursor()}
+	w := &indexWriter{index: indexOf(tx)}
+	w.runs.FillPercent, w.tails.FillPercent = 0.5, 0.5
+	return w
 }
 
 // put adds the postings of consecutive entries of c behind those that the index has. Those it has already
 // (they were read again from the log on opening) are left out.
 func (w *indexWriter) put(c service.ConvID, ps []posting) (err error) {
-	first, run := seekRun(w.cursor, c, service.MaxSeq)
+	first, tail, count := w.tail(c)
 	next := service.Seq(1)
-	if run != nil {
-		next = first + service.Seq(countRun(run))
+	if w.run = w.run[:0]; count > 0 {
+		if w.run, err = decodeRun(w.run, first, tail); err != nil {
+			return fmt.Errorf("index of conversation %x: %w", c, err)
+		}
+		next = first + service.Seq(count)
 	}
 	for len(ps) > 0 && ps[0].seq < next {
 		ps = ps[1:]
@@ -89,40 +112,24 @@ func (w *indexWriter) put(c service.ConvID, ps []posting) (err error) {
 	if ps[0].seq != next {
 		return fmt.Errorf("index of conversation %x ends before seq %d, the next posting is of seq %d: %w", c, next, ps[0].seq, errDamaged)
 	}
-	if n := runLength - countRun(run); run != nil && n > 0 {
-		if w.run, err = decodeRun(w.run[:0], first, run); err != nil {
-			return fmt.Errorf("index of conversation %x: %w", c, err)
-		}
-		n = min(n, len(ps))
-		last := w.run[len(w.run)-1].ref
-		w.reserve(len(run) + postingSize*n)
-		if err := w.store(c, first, extendRun(w.arena, run, last, ps[:n])); err != nil {
+	w.run = append(w.run, ps...)
+	run := w.run
+	for len(run) > runLength {
+		key := keyOfConv(c, run[0].seq)
+		if err := w.runs.Put(key[:], w.encode(nil, run[:runLength])); err != nil {
 			return err
 		}
-		ps = ps[n:]
+		run = run[runLength:]
 	}
-	for len(ps) > 0 {
-		n := min(runLength, len(ps))
-		w.reserve(runHeader + postingSize*n)
-		if err := w.store(c, ps[0].seq, appendRun(w.arena, ps[:n])); err != nil {
-			return err
-		}
-		ps = ps[n:]
-	}
-	return nil
+	return w.tails.Put(c[:], w.encode(binary.AppendUvarint(nil, uint64(run[0].seq)), run))
 }
 
-// reserve makes room in the arena without moving what is in it.
-func (w *indexWriter) reserve(n int) {
-	if cap(w.arena)-len(w.arena) < n {
-		w.arena = make([]byte, 0, max(n, 256<<10))
+// encode gives the value for a run, which stays as it is until the commit.
+func (w *indexWriter) encode(head []byte, run []posting) []byte {
+	if n := len(head) + runHeader + postingSize*len(run); cap(w.arena)-len(w.arena) < n {
+		w.arena = make([]byte, 0, max(n, arenaSize))
 	}
-}
-
-// store puts what was appended to the arena under its key.
-func (w *indexWriter) store(c service.ConvID, first service.Seq, grown []byte) error {
-	value := grown[len(w.arena):len(grown):len(grown)]
-	w.arena = grown
-	key := keyOfConv(c, first)
-	return w.bucket.Put(key[:], value)
+	start := len(w.arena)
+	w.arena = appendRun(append(w.arena, head...), run)
+	return w.arena[start:len(w.arena):len(w.arena)]
 }

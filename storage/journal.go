@@ -205,6 +205,7 @@ func (j *journal) switchFiles() error {
 	if err := f.Sync(); err != nil {
 		return j.fail(fmt.Errorf("sync %s: %w", f.Name(), err))
 	}
+	f.Forget()
 	j.turns[other], j.current = t, other
 	j.pos, j.chain = journalHeaderSize, t.sum()
 	return nil

@@ -71,6 +71,9 @@ func (f *platterFile) WriteAt(b []byte, at int64) (int, error) {
 	return n, nil
 }
 
+// Forget does nothing: what a platterFile has cached and not synced it must keep.
+func (f *platterFile) Forget() {}
+
 func (f *platterFile) Sync() error {
 	failed := f.disk.bytes == 0 || f.disk.syncs == 0
 	if f.disk.syncs > 0 {

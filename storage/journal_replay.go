@@ -31,6 +31,7 @@ func (j *journal) replay(after uint64, fn func(gid uint64, op []byte) error) err
 	}
 	j.pos, j.chain, j.last = end.pos, end.chain, max(end.last, after)
 	j.err = nil
+	j.files[j.current].Forget()
 	j.applied(after)
 	if end.last < after {
 		// The database is ahead, as beside a new journal. A turn that begins there shows the hole if an older

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // fdatasync syncs a file's data and only the metadata that is needed to find it: none, in a pre-written file.
@@ -14,3 +16,6 @@ func fdatasync(f *os.File) error {
 		}
 	}
 }
+
+// forget is advice: if the kernel does not take it, nothing is lost.
+func forget(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }

@@ -11,6 +11,7 @@ import (
 //	meta        name                  → see below
 //	log         gid u64               → op: an entry, sealed with a CRC-32C     appended in order, the truth
 //	index       conv 16 | first u64   → run of postings from seq first on       swept behind the log
+//	tails       conv 16               → first uvarint | run, that is not full   swept behind the log
 //	convs       user u64 | conv 16    → nothing: a personal conversation        swept behind the log
 //	receipts    gid u64               → op: a receipt                           appended in order, deleted when swept
 //	marks       conv 16 | user u64    → delivered, read uvarint                 swept behind receipts
@@ -22,6 +23,7 @@ var (
 	bucketMeta       = []byte("meta")
 	bucketLog        = []byte("log")
 	bucketIndex      = []byte("index")
+	bucketTails      = []byte("tails")
 	bucketConvs      = []byte("convs")
 	bucketReceipts   = []byte("receipts")
 	bucketMarks      = []byte("marks")
@@ -29,7 +31,7 @@ var (
 	bucketMembers    = []byte("members")
 	bucketUserGroups = []byte("usergroups")
 
-	buckets = [][]byte{bucketMeta, bucketLog, bucketIndex, bucketConvs, bucketReceipts, bucketMarks,
+	buckets = [][]byte{bucketMeta, bucketLog, bucketIndex, bucketTails, bucketConvs, bucketReceipts, bucketMarks,
 		bucketGroups, bucketMembers, bucketUserGroups}
 )
 

@@ -30,7 +30,7 @@ func (db *DB) group(id service.GroupID) (*groupState, error) {
 
 // Group is service.Store's.
 func (db *DB) Group(ctx context.Context, id service.GroupID) (service.Group, error) {
-	if err := ctx.Err(); err != nil {
+	if err := db.readable(ctx); err != nil {
 		return service.Group{}, err
 	}
 	g, err := db.group(id)

@@ -14,7 +14,7 @@ import (
 
 // view runs a read of bbolt. What recent has must have been taken before.
 func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := db.readable(ctx); err != nil {
 		return err
 	}
 	err := db.bolt.View(fn)
@@ -22,6 +22,14 @@ func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
 		return service.ErrUnavailable
 	}
 	return err
+}
+
+// readable is nil while reads are answered.
+func (db *DB) readable(ctx context.Context) error {
+	if db.closes.Load() {
+		return service.ErrUnavailable
+	}
+	return ctx.Err()
 }
 
 // fetch makes the entry that was located in a conversation.

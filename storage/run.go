@@ -25,13 +25,12 @@ func (k hashKey) posting(gid uint64, seq service.Seq, kind service.EntryKind, fr
 	return posting{ref: gid << 1, seq: seq, sender: k.sender(from), msgID: k.msgID(msgID)}
 }
 
-// A run is the value of a key in the index: the postings of consecutive entries of one conversation.
+// A run is the postings of consecutive entries of one conversation.
 //
 //	run      u8 1 | count u16 | count × posting
 //	posting  ref uvarint, as distance from the one before | sender u32 | msgID u32
 //
-// A run is extended until it has runLength postings; then the next one begins. Longer runs are fewer keys but
-// more bytes copied to extend one by a few.
+// Runs of runLength postings are fewer keys when they are longer, but so are the tails that sweeps write again.
 const (
 	runVersion = 1
 	runHeader  = 3
@@ -43,10 +42,7 @@ const (
 func appendRun(b []byte, ps []posting) []byte {
 	b = append(b, runVersion)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(ps)))
-	return appendPostings(b, 0, ps)
-}
-
-func appendPostings(b []byte, last uint64, ps []posting) []byte {
+	last := uint64(0)
 	for _, p := range ps {
 		b = binary.AppendUvarint(b, p.ref-last)
 		b = binary.LittleEndian.AppendUint32(b, p.sender)
@@ -54,14 +50,6 @@ func appendPostings(b []byte, last uint64, ps []posting) []byte {
 		last = p.ref
 	}
 	return b
-}
-
-// extendRun is run with ps behind its own postings, the last of which has the given ref.
-func extendRun(b, run []byte, last uint64, ps []posting) []byte {
-	start := len(b)
-	b = append(b, run...)
-	binary.LittleEndian.PutUint16(b[start+1:], uint16(countRun(run)+len(ps)))
-	return appendPostings(b, last, ps)
 }
 
 // countRun is the number of postings in a run, 0 if it is none.

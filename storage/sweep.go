@@ -10,10 +10,11 @@ import (
 // bound they share pages.
 //
 // The hand goes in rounds. A round is what was pending at its start, sorted; it ends when all of it is written.
-// Two rules move the hand, and together they bound what a crash makes us read again:
+// The hand moves when one of two rules is broken, and together they bound what a crash makes us read again:
 //
 //   - no more than bound items are pending,
-//   - a round takes no more than span gids, so a key that hardly anybody writes to is not left behind by busy ones.
+//   - the round ends before its oldest item has been pending for span gids, and the hand goes towards that end in
+//     even steps. So a key that hardly anybody writes to is not left behind by busy ones.
 type sweep[K comparable, T item] struct {
 	// Static.
 	compare func(a, b K) int
@@ -32,6 +33,7 @@ type sweep[K comparable, T item] struct {
 	round []K
 	next  int
 	began uint64 // gid
+	end   uint64 // gid at which the round has to be over
 }
 
 // item is something pending, made by the op with this gid.
@@ -52,8 +54,12 @@ type swept[K comparable, T item] struct {
 	items []T
 }
 
+// spanOf makes room for rounds that are as long as bound allows when all keys are equally busy: each then has
+// half a round's items on average. The next round begins when the oldest item is a round old.
+func spanOf(bound int) uint64 { return 4 * uint64(bound) }
+
 func newSweep[K comparable, T item](compare func(a, b K) int, bound int, ahead bool) *sweep[K, T] {
-	return &sweep[K, T]{compare: compare, bound: bound, span: 2 * uint64(bound), ahead: ahead, slots: map[K]*slot[T]{}}
+	return &sweep[K, T]{compare: compare, bound: bound, span: spanOf(bound), ahead: ahead, slots: map[K]*slot[T]{}}
 }
 
 // slot is where items of a key go. hint may be where they went before.
@@ -97,50 +103,47 @@ func (s *sweep[K, T]) pending(k K) []T {
 // lockedSteps is how far the hand moves before others get the lock.
 const lockedSteps = 512
 
-// take moves the hand on when everything up to gid high is about to be in the log. Readers find what it took
-// here until drop. It passes each key at most once.
-func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64) (taken []swept[K, T]) {
-	for range 2 {
-		for more := true; more; {
-			taken, more = s.steps(mu, taken, high)
+// take moves the hand on when everything up to gid high is about to be in the log, by up to most keys: with no
+// fewer than there are new ops, what is pending does not grow, and no apply is held up by much more than another.
+// Readers find what it took here until drop.
+func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64, most int) (taken []swept[K, T]) {
+	for turns := 0; most > 0; {
+		if s.next == len(s.round) {
+			if turns++; turns > 2 || !s.turn(mu, high) {
+				break
+			}
 		}
-		if s.next < len(s.round) || !s.turn(mu, high) {
-			break
+		steps := min(most, lockedSteps, len(s.round)-s.next)
+		mu.Lock()
+		for range steps {
+			if !s.due(high) {
+				mu.Unlock()
+				return taken
+			}
+			taken = s.step(taken, high)
 		}
+		mu.Unlock()
+		most -= steps
 	}
 	return taken
-}
-
-// steps moves the hand by up to lockedSteps keys; more says whether it is to go on.
-func (s *sweep[K, T]) steps(mu *sync.RWMutex, taken []swept[K, T], high uint64) (_ []swept[K, T], more bool) {
-	mu.Lock()
-	defer mu.Unlock()
-	for range lockedSteps {
-		if s.next == len(s.round) || !s.due(high) {
-			return taken, false
-		}
-		taken = s.step(taken, high)
-	}
-	return taken, true
 }
 
 // turn begins a round of everything that is pending; false if nothing is.
 func (s *sweep[K, T]) turn(mu *sync.RWMutex, high uint64) bool {
 	mu.Lock()
 	s.round, s.fresh = s.fresh, s.round[:0]
+	s.next, s.began, s.end = 0, high, s.oldest(high)+s.span
 	mu.Unlock()
-	s.next, s.began = 0, high
 	slices.SortFunc(s.round, s.compare)
 	return len(s.round) > 0
 }
 
 // due reports whether the hand has to move.
 func (s *sweep[K, T]) due(high uint64) bool {
-	if s.items-s.taken > s.bound {
+	if s.items-s.taken > s.bound || high >= s.end {
 		return true
 	}
-	passed := min(high-s.began, s.span)
-	return uint64(s.next)*s.span < uint64(len(s.round))*passed
+	return uint64(s.next)*(s.end-s.began) < uint64(len(s.round))*(high-s.began)
 }
 
 // step takes what is under the next key, as far as it may be written.

@@ -71,10 +71,10 @@ func (w *window) bounds(last service.Seq) (lo, hi service.Seq) {
 
 // page gives the whole page in ascending order, with what the index has of it.
 func (w *window) page(tx *bbolt.Tx) ([]located, error) {
-	cur := tx.Bucket(bucketIndex).Cursor()
+	x := indexOf(tx)
 	last := w.last
 	if last == 0 {
-		last = lastIndexed(cur, w.conv)
+		last = x.last(w.conv)
 	}
 	lo, hi := w.bounds(last)
 	if w.first > 0 {
@@ -83,7 +83,7 @@ func (w *window) page(tx *bbolt.Tx) ([]located, error) {
 	if lo > hi {
 		return w.found, nil
 	}
-	older, err := indexed(cur, w.conv, lo, hi)
+	older, err := x.postings(w.conv, lo, hi)
 	if err != nil {
 		return nil, err
 	}
