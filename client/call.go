@@ -2,34 +2,62 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
-	"errors"
 	"fmt"
-	"time"
+	"unicode/utf8"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
 )
 
-// Outgoing is a message to be sent: to a user, or to a group.
-type Outgoing struct {
-	To          service.UserID
-	Group       string // the group's id; To is ignored then
-	MsgID       string // yours, to send the same message again safely; NewMsgID makes one if it is empty
-	Text        string // valid UTF-8
-	ContentType int64  // default 1, text
-	SendDate    int64  // Unix milliseconds; default now
+// call is a request that waits for its answer. One of the two functions is set.
+type call struct {
+	answer   func(result []byte, err error) // result is valid during the call only
+	sent     func(Sent, error)
+	windowed bool // it has a place in the window
 }
 
-// Sent is the server's acknowledgement: the message is on its disk.
-type Sent = codec.MessageStored
+// register notes a request before it is written.
+func (c *Conn) register(w call) (task int64, err error) {
+	task = c.task.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.calls[task] = w
+	if c.inbox != nil {
+		c.inbox.asked()
+	}
+	return task, nil
+}
 
-// NewMsgID makes a msgId that nobody else has.
-func NewMsgID() string {
-	var b [15]byte
-	rand.Read(b[:])
-	return base32.StdEncoding.EncodeToString(b[:])
+// forget drops a request that is answered or given up.
+func (c *Conn) forget(task int64) (w call, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w, ok = c.calls[task]; ok {
+		delete(c.calls, task)
+		if c.inbox != nil {
+			c.inbox.answered()
+		}
+	}
+	return w, ok
+}
+
+// finish tells the caller how a request ended.
+func (c *Conn) finish(w call, result []byte, err error) {
+	if w.windowed {
+		<-c.window
+	}
+	if w.answer != nil {
+		w.answer(result, err)
+		return
+	}
+	var sent Sent
+	if err == nil {
+		err = codec.DecodeMessageStored(c.opts.Format, result, &sent)
+	}
+	w.sent(sent, err)
 }
 
 // do sends a request, waits for its answer and decodes the result.
@@ -38,16 +66,21 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 		result *T
 		err    error
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%s: not sent: %w", label, err)
+	}
 	answered := make(chan outcome, 1)
-	task, err := c.register(call{answer: func(a codec.Answer, err error) {
+	task, err := c.register(call{answer: func(raw []byte, err error) {
 		o := outcome{result: new(T), err: err}
-		if err == nil && len(a.Result) > 0 {
-			o.err = decodeResult(c.opts.Format, a.Result, o.result)
+		if err == nil && len(raw) > 0 {
+			if err := codec.UnmarshalValue(c.opts.Format, raw, o.result); err != nil {
+				o.err = fmt.Errorf("%s: decode the result: %w", label, err)
+			}
 		}
 		answered <- o
 	}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: not sent: %w", label, err)
 	}
 	if err := c.request(label, body(codec.IntTask(c.opts.Format, task))); err != nil {
 		c.forget(task)
@@ -62,25 +95,23 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 	}
 }
 
-// decodeResult reads a result, which is an object but for queryGroupList's array.
-func decodeResult(f codec.Format, raw []byte, v any) error {
-	if err := codec.UnmarshalValue(f, raw, v); err != nil {
-		return fmt.Errorf("decode the result: %w", err)
-	}
-	return nil
-}
-
 func (c *Conn) request(label codec.Label, body any) error {
 	frame, at := codec.BeginFrame(nil, c.opts.Format, codec.Request, label)
 	frame, err := codec.AppendBody(frame, c.opts.Format, body)
-	if err == nil {
-		frame, err = codec.EndFrame(frame, at)
-	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", label, err)
+		return &Error{Code: service.Invalid, Message: err.Error(), Label: label}
 	}
-	c.write(func(out []byte) []byte { return append(out, frame...) })
+	size := len(frame) - codec.HeaderLen
+	if frame, err = codec.EndFrame(frame, at); err != nil || size > c.opts.MaxFrame {
+		return oversized(label, size, c.opts.MaxFrame)
+	}
+	c.out.end(append(c.out.begin(), frame...))
 	return nil
+}
+
+// oversized refuses what the server would end the connection for.
+func oversized(label codec.Label, size, limit int) error {
+	return &Error{Code: service.TooLarge, Message: fmt.Sprintf("a frame of %d bytes is over the limit of %d", size, limit), Label: label}
 }
 
 // CanConnect asks whether the server would take a new client now. It needs no Bind.
@@ -96,9 +127,7 @@ func (c *Conn) CanConnect(ctx context.Context) (bool, error) {
 		return false, c.err
 	}
 	c.asks = append(c.asks, func(yes bool, err error) { answered <- outcome{yes, err} })
-	c.write(func(out []byte) []byte {
-		return codec.AppendFrame(out, codec.None, codec.Request, codec.CanConnect, nil)
-	})
+	c.out.end(codec.AppendFrame(c.out.begin(), codec.None, codec.Request, codec.CanConnect, nil))
 	c.mu.Unlock()
 	select {
 	case o := <-answered:
@@ -113,16 +142,20 @@ func (c *Conn) canConnectAnswer(f codec.Frame) error {
 	c.mu.Lock()
 	if len(c.asks) == 0 {
 		c.mu.Unlock()
-		return errors.New("the server answered canConnect unasked")
+		return fmt.Errorf("the server answered %s unasked", codec.CanConnect)
 	}
 	ask := c.asks[0]
 	c.asks = c.asks[1:]
 	c.mu.Unlock()
-	ask(string(f.Body) == "true", nil)
+	var yes bool
+	if err := codec.UnmarshalValue(f.Format, f.Body, &yes); err != nil {
+		return fmt.Errorf("response to %s: %w", codec.CanConnect, err)
+	}
+	ask(yes, nil)
 	return nil
 }
 
-// Bind makes the connection that of a user.
+// Bind makes the connection that of a user, for good.
 func (c *Conn) Bind(ctx context.Context, user service.UserID) error {
 	_, err := do[codec.Bound](ctx, c, codec.GetUserID, func(t codec.TaskID) any {
 		return &codec.Bind{UserID: codec.SomeID(codec.ID(user)), Token: c.opts.Token, DeviceID: c.opts.DeviceID, TaskID: t}
@@ -136,67 +169,12 @@ func (c *Conn) Bind(ctx context.Context, user service.UserID) error {
 	return nil
 }
 
-// Send sends a message and waits until the server has it on its disk.
-func (c *Conn) Send(ctx context.Context, m Outgoing) (Sent, error) {
-	type outcome struct {
-		sent Sent
-		err  error
-	}
-	answered := make(chan outcome, 1)
-	if err := c.SendAsync(ctx, m, func(s Sent, err error) { answered <- outcome{s, err} }); err != nil {
-		return Sent{}, err
-	}
-	select {
-	case o := <-answered:
-		return o.sent, o.err
-	case <-ctx.Done():
-		return Sent{}, fmt.Errorf("message: %w: %w", ErrUnknownOutcome, ctx.Err())
-	}
-}
-
-// SendAsync sends a message; done runs exactly once, when it is acknowledged or refused or the connection has
-// ended. done runs on the goroutine that reads and must not block. SendAsync waits while as many messages
-// as Options.Window are not answered; an error means that the message was not sent.
-func (c *Conn) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)) error {
-	select {
-	case c.window <- struct{}{}:
-	default:
-		select {
-		case c.window <- struct{}{}:
-		case <-c.ended:
-			return c.Err()
-		case <-ctx.Done():
-			return ctx.Err()
+// checkText refuses what JSON and MessagePack strings cannot carry.
+func checkText(label codec.Label, texts ...string) error {
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			return &Error{Code: service.Invalid, Message: fmt.Sprintf("%.40q is not valid UTF-8", s), Label: label}
 		}
 	}
-	task, err := c.register(call{stored: func(s codec.MessageStored, err error) {
-		<-c.window
-		done(s, err)
-	}})
-	if err != nil {
-		<-c.window
-		return err
-	}
-	req := m.request(codec.IntTask(c.opts.Format, task))
-	c.write(func(out []byte) []byte { return codec.AppendMessageRequest(out, c.opts.Format, &req) })
 	return nil
-}
-
-func (m Outgoing) request(task codec.TaskID) codec.MessageRequest {
-	req := codec.MessageRequest{ContentStr: m.Text, MsgID: m.MsgID, SessionID: m.Group, TaskID: task}
-	if m.Group == "" {
-		req.ToUserID = codec.SomeID(codec.ID(m.To))
-	}
-	if req.MsgID == "" {
-		req.MsgID = NewMsgID()
-	}
-	if m.ContentType == 0 {
-		m.ContentType = 1
-	}
-	if m.SendDate == 0 {
-		m.SendDate = time.Now().UnixMilli()
-	}
-	req.MsgContentType = codec.SomeInteger(m.ContentType)
-	req.SendDate = codec.Scalar(codec.IntTask(codec.JSON, m.SendDate))
-	return req
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,43 +13,40 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// Conn is one connection to a server. It is safe for concurrent use.
+// Conn is one connection to a server. It is safe for concurrent use. It does not come back when it ends:
+// that is what Client is for.
 //
 // Pushes are handed over in the order they came. When nobody takes them and the inbox is full, the
-// connection is not read any more until someone does: the server's answers wait behind them, and after a while
-// the server closes a client that does not read. Whoever wants no pushes sets Options.OnPush to an empty function.
+// connection is not read any more until someone does; after a while the server closes a client that does not
+// read. Only while a request waits for its answer are pushes taken in further, up to sixteen times
+// Options.Inbox, where the connection ends with ErrInboxFull. Whoever wants no pushes sets Options.OnPush to
+// an empty function.
+//
+// An idle connection has one goroutine and one timer, and takes less than 8 KiB.
 type Conn struct {
 	// Static after Dial.
 	opts   Options
 	net    net.Conn
-	inbox  chan Push
+	out    writer
+	inbox  *inbox        // nil with Options.OnPush
 	window chan struct{} // a place for each message of SendAsync that is not answered
 	ended  chan struct{} // closed when the connection has ended
 
-	task     atomic.Int64 // the last taskId that was given out
-	lastSent atomic.Int64 // Unix nanoseconds
+	task     atomic.Int64          // the last taskId that was given out
+	heard    atomic.Int64          // Unix nanoseconds at which bytes came in
+	lastWord atomic.Pointer[Error] // an error push, if it was the last thing that came: it explains an end
 
-	wmu     sync.Mutex
-	out     []byte // guarded by wmu: frames to write
-	spare   []byte // guarded by wmu
-	writing bool   // guarded by wmu: a goroutine is writing
-
-	mu       sync.Mutex
-	user     service.UserID
-	calls    map[int64]call // guarded by mu: requests that are not answered
-	asks     []func(bool, error)
-	err      error  // guarded by mu: why the connection ended
-	lastWord *Error // guarded by mu: the latest error push, which explains an end
-	beat     *time.Timer
+	mu    sync.Mutex
+	user  service.UserID
+	calls map[int64]call      // guarded by mu: requests that are not answered
+	asks  []func(bool, error) // guarded by mu: canConnect, in the order asked
+	beat  *time.Timer         // guarded by mu
+	cause error               // guarded by mu: why nothing can be written any more
+	err   error               // guarded by mu: why the connection ended
 }
 
-// call is a request that waits for its answer. One of the two is set.
-type call struct {
-	answer func(codec.Answer, error)
-	stored func(codec.MessageStored, error)
-}
-
-// Dial opens a connection. ctx bounds the dialling only. Bind is what usually comes next.
+// Dial opens a connection. ctx bounds the dialling only. Bind is what usually comes next: the server closes
+// a connection that is not bound within some seconds.
 func Dial(ctx context.Context, addr string, opts Options) (*Conn, error) {
 	opts = opts.withDefaults()
 	nc, err := opts.Dial(ctx, "tcp", addr)
@@ -58,14 +54,18 @@ func Dial(ctx context.Context, addr string, opts Options) (*Conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	c := &Conn{
-		opts: opts, net: nc, ended: make(chan struct{}), window: make(chan struct{}, opts.Window),
-		calls: map[int64]call{},
+		opts: opts, net: nc, ended: make(chan struct{}), window: make(chan struct{}, opts.Window), calls: map[int64]call{},
 	}
+	c.out.net, c.out.broken = nc, c.broken
+	c.hear()
+	c.out.last.Store(time.Now().UnixNano())
 	if opts.OnPush == nil {
-		c.inbox = make(chan Push, opts.Inbox)
+		c.inbox = newInbox(opts.Inbox, c.hear)
 	}
 	if opts.Heartbeat > 0 {
+		c.mu.Lock()
 		c.beat = time.AfterFunc(opts.Heartbeat, c.heartbeat)
+		c.mu.Unlock()
 	}
 	go c.read()
 	return c, nil
@@ -80,7 +80,8 @@ func (c *Conn) Close() error {
 // Done is closed when the connection has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.ended }
 
-// Err says why the connection has ended: ErrClosed after Close, or an error that wraps it. It is nil before.
+// Err says why the connection has ended: ErrClosed after Close, or an error that wraps it and the reason, which
+// is an *Error if the server gave one. It is nil before.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,217 +102,82 @@ func (c *Conn) end(cause error) {
 		c.mu.Unlock()
 		return
 	}
-	if c.lastWord != nil && !errors.Is(cause, ErrClosed) {
-		cause = fmt.Errorf("%w: %w", ErrClosed, c.lastWord)
-	} else if !errors.Is(cause, ErrClosed) {
-		cause = fmt.Errorf("%w: %w", ErrClosed, cause)
-	}
-	c.err = cause
-	calls, asks := c.calls, c.asks
+	c.err = c.reason(cause)
+	calls, asks, lost := c.calls, c.asks, fmt.Errorf("%w: %w", ErrUnknownOutcome, c.err)
 	c.calls, c.asks = nil, nil
+	if c.beat != nil {
+		c.beat.Stop()
+	}
 	c.mu.Unlock()
 
 	close(c.ended)
 	c.net.Close()
-	if c.beat != nil {
-		c.beat.Stop()
+	if c.inbox != nil {
+		c.inbox.close()
 	}
-	lost := fmt.Errorf("%w: %w", ErrUnknownOutcome, cause)
 	for _, w := range calls {
-		w.fail(lost)
+		c.finish(w, nil, lost)
 	}
 	for _, ask := range asks {
 		ask(false, lost)
 	}
 }
 
-func (w call) fail(err error) {
-	if w.stored != nil {
-		w.stored(codec.MessageStored{}, err)
-		return
-	}
-	w.answer(codec.Answer{}, err)
-}
-
-// heartbeat sends one if nothing else was sent for a while.
-func (c *Conn) heartbeat() {
-	quiet := time.Duration(time.Now().UnixNano() - c.lastSent.Load())
-	if quiet >= c.opts.Heartbeat {
-		c.write(codec.AppendHeartbeat)
-		quiet = 0
-	}
-	select {
-	case <-c.ended:
-	default:
-		c.beat.Reset(c.opts.Heartbeat - quiet)
-	}
-}
-
-// write appends a frame to what goes out. A goroutine writes as long as there is something; frames that
-// come meanwhile leave together.
-func (c *Conn) write(frame func([]byte) []byte) {
-	c.lastSent.Store(time.Now().UnixNano())
-	c.wmu.Lock()
-	c.out = frame(c.out)
-	start := !c.writing
-	c.writing = true
-	c.wmu.Unlock()
-	if start {
-		go c.flush()
-	}
-}
-
-// keepBuffer is the largest write buffer that is kept for the next time.
-const keepBuffer = 64 << 10
-
-func (c *Conn) flush() {
-	for {
-		c.wmu.Lock()
-		out := c.out
-		c.out = c.spare[:0]
-		c.spare = nil
-		if len(out) == 0 {
-			c.writing = false
-			c.out = out
-			c.wmu.Unlock()
-			return
-		}
-		c.wmu.Unlock()
-		if _, err := c.net.Write(out); err != nil {
-			c.end(err)
-			return // writing stays true: nothing is written any more
-		}
-		c.wmu.Lock()
-		if cap(out) <= keepBuffer {
-			c.spare = out[:0]
-		}
-		c.wmu.Unlock()
-	}
-}
-
-// Sizes of the read buffer: idle connections keep it small, busy ones grow it.
-const (
-	smallRead = 1 << 10
-	largeRead = 64 << 10
-)
-
-// read hands over what comes in until the connection ends.
-func (c *Conn) read() {
-	defer func() {
-		if c.inbox != nil {
-			close(c.inbox)
-		}
-	}()
-	buf, n := make([]byte, smallRead), 0
-	for {
-		m, err := c.net.Read(buf[n:])
-		n += m
-		used, need, frameErr := c.frames(buf[:n])
-		if frameErr != nil {
-			c.end(frameErr)
-			return
-		}
-		full := n == len(buf)
-		n = copy(buf, buf[used:n])
-		if need > len(buf) || full && len(buf) < largeRead {
-			grown := make([]byte, max(need, min(2*len(buf), largeRead)))
-			copy(grown, buf[:n])
-			buf = grown
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("the server closed it")
-			}
-			c.end(err)
-			return
-		}
-	}
-}
-
-// frames handles the complete frames in b. need is the size of the one that is not complete, if that is known.
-func (c *Conn) frames(b []byte) (used, need int, err error) {
-	for {
-		f, n, err := codec.ParseFrame(b[used:], codec.MaxLength)
-		if err != nil {
-			return used, 0, err
-		}
-		if n == 0 {
-			if rest := b[used:]; len(rest) >= codec.HeaderLen {
-				need = codec.HeaderLen + (int(rest[1])<<16 | int(rest[2])<<8 | int(rest[3]))
-			}
-			return used, need, nil
-		}
-		used += n
-		if !f.Heartbeat() {
-			if err := c.frame(f); err != nil {
-				return used, 0, err
-			}
-		}
-	}
-}
-
-func (c *Conn) frame(f codec.Frame) error {
-	label, known := codec.LookupLabel(f.Label)
+// reason is the most telling of what is known about an end; c.mu is held.
+func (c *Conn) reason(cause error) error {
+	word := c.lastWord.Load()
 	switch {
-	case !known:
-		return nil // of a newer server
-	case f.Kind == codec.Response && label == codec.CanConnect:
-		return c.canConnectAnswer(f)
-	case f.Kind == codec.Response:
-		return c.answer(label, f)
-	case f.Kind == codec.Push:
-		return c.push(label, f)
+	case errors.Is(cause, ErrClosed):
+		return cause
+	case word != nil:
+		return fmt.Errorf("%w: %w", ErrClosed, word)
+	case c.cause != nil:
+		return fmt.Errorf("%w: %w", ErrClosed, c.cause)
 	}
-	return fmt.Errorf("the server sent a request: %s", label)
+	return fmt.Errorf("%w: %w", ErrClosed, cause)
 }
 
-// answer finds the request that a response belongs to.
-func (c *Conn) answer(label codec.Label, f codec.Frame) error {
-	a, err := codec.DecodeResponse(f.Format, f.Body)
-	if err != nil {
-		return fmt.Errorf("response to %s: %w", label, err)
-	}
-	task, ok := a.TaskID.Int(f.Format)
-	if !ok {
-		return nil // to a request that was not ours
-	}
+// lastWords is how long a connection that cannot be written to is still read: what the server said last
+// explains it better than the error of a write.
+const lastWords = time.Second
+
+// broken is called when a write has failed.
+func (c *Conn) broken(err error) {
 	c.mu.Lock()
-	w, ok := c.calls[task]
-	delete(c.calls, task)
+	c.cause = err
 	c.mu.Unlock()
-	if !ok {
-		return nil // the caller gave up
+	if c.net.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+		c.end(err)
 	}
-	if a.Code != 0 {
-		err = &Error{Code: service.Code(a.Code), Message: a.Error, Label: label}
-	}
-	if w.stored == nil {
-		w.answer(a, err)
-		return nil
-	}
-	var stored codec.MessageStored
-	if err == nil {
-		err = codec.DecodeMessageStored(f.Format, a.Result, &stored)
-	}
-	w.stored(stored, err)
-	return nil
 }
 
-// register notes a request before it is written.
-func (c *Conn) register(w call) (task int64, err error) {
-	task = c.task.Add(1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return 0, c.err
-	}
-	c.calls[task] = w
-	return task, nil
-}
+// hear notes a sign of life of the server.
+func (c *Conn) hear() { c.heard.Store(time.Now().UnixNano()) }
 
-// forget drops a request whose caller gave up.
-func (c *Conn) forget(task int64) {
+// errSilent ends a connection whose server does not even echo heartbeats.
+var errSilent = errors.New("the server gives no sign of life")
+
+// heartbeat sends one when nothing went out or came in for a while, and ends a connection on which it was
+// not echoed.
+func (c *Conn) heartbeat() {
+	now, every := time.Now(), c.opts.Heartbeat
+	deaf := now.Sub(time.Unix(0, c.heard.Load()))
+	mute := now.Sub(time.Unix(0, c.out.last.Load()))
+	if c.inbox != nil && c.inbox.isStalled() {
+		deaf = 0 // it is us who do not read
+	}
+	next := every - max(deaf, mute)
+	switch {
+	case deaf >= 2*every:
+		c.end(errSilent)
+		return
+	case next <= 0:
+		c.out.end(codec.AppendHeartbeat(c.out.begin()))
+		next = every
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.calls, task)
+	if c.err == nil {
+		c.beat.Reset(next)
+	}
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// Error is a refusal by the server.
+// Error is a refusal: by the server, or by this package of what the server would refuse.
 type Error struct {
 	Code    service.Code
 	Message string      // what and why, for people
-	Label   codec.Label // of the request; "" if the server did not say
+	Label   codec.Label // of the request, or kickedNoti; "" if the server did not say
 }
 
 // Error gives the label, the code and the message.

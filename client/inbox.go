@@ -22,7 +22,10 @@ var ErrInboxFull = errors.New("the application does not take its pushes")
 // while a request waits the inbox grows further, up to a bound at which the connection ends: better an
 // error that says why than two sides that wait for each other.
 type inbox struct {
-	limit int // static: pushes
+	// Static.
+	limit   int           // pushes
+	resumed func()        // called when the reader goes on after it had to wait
+	ready   chan struct{} // there may be something to take
 
 	mu      sync.Mutex
 	change  sync.Cond // of anything below; its L is mu
@@ -32,7 +35,6 @@ type inbox struct {
 	waiting int       // guarded by mu: requests that wait for an answer
 	stalled bool      // guarded by mu: the reader waits for room
 	closed  bool      // guarded by mu
-	ready   chan struct{}
 }
 
 type item struct {
@@ -40,8 +42,8 @@ type item struct {
 	bytes int
 }
 
-func newInbox(limit int) *inbox {
-	b := &inbox{limit: limit, ready: make(chan struct{}, 1)}
+func newInbox(limit int, resumed func()) *inbox {
+	b := &inbox{limit: limit, resumed: resumed, ready: make(chan struct{}, 1)}
 	b.change.L = &b.mu
 	return b
 }
@@ -58,12 +60,17 @@ func (b *inbox) put(p Push, bytes int) error {
 		b.stalled = true
 		b.change.Wait()
 	}
-	b.stalled = false
+	if b.stalled {
+		b.resumed()
+		b.stalled = false
+	}
 	if b.full(inboxTimes) {
 		return ErrInboxFull
 	}
-	if b.taken == len(b.queue) {
-		b.queue, b.taken = b.queue[:0], 0
+	if len(b.queue) == cap(b.queue) && b.taken > len(b.queue)/2 {
+		n := copy(b.queue, b.queue[b.taken:])
+		clear(b.queue[n:])
+		b.queue, b.taken = b.queue[:n], 0
 	}
 	b.queue = append(b.queue, item{p, bytes})
 	b.bytes += bytes

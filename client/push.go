@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -23,22 +24,25 @@ type Push struct {
 }
 
 // Pushes gives the pushes as they come, until the connection ends or ctx does; the error that ends it is the
-// last thing it gives. One loop at a time.
+// last thing it gives. What came before the end is still given. One loop at a time; another may go on where
+// it left off.
 func (c *Conn) Pushes(ctx context.Context) iter.Seq2[Push, error] {
 	return func(yield func(Push, error) bool) {
+		if c.inbox == nil {
+			yield(Push{}, errors.New("the pushes of this connection go to Options.OnPush"))
+			return
+		}
 		for {
-			select {
-			case <-ctx.Done():
-				yield(Push{}, ctx.Err())
+			p, ok, err := c.inbox.take(ctx)
+			if err == nil && !ok {
+				err = c.Err()
+			}
+			if err != nil {
+				yield(Push{}, err)
 				return
-			case p, ok := <-c.inbox:
-				if !ok {
-					yield(Push{}, c.Err())
-					return
-				}
-				if !yield(p, nil) {
-					return
-				}
+			}
+			if !yield(p, nil) {
+				return
 			}
 		}
 	}
@@ -62,7 +66,7 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 	case codec.ReceiveError, codec.KickedNoti:
 		body, decodeErr := decode[codec.ErrorBody](f)
 		p.Body, err = body, decodeErr
-		c.note(body)
+		c.note(label, body)
 	default:
 		return nil
 	}
@@ -73,11 +77,7 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 		c.opts.OnPush(p)
 		return nil
 	}
-	select {
-	case c.inbox <- p:
-	case <-c.ended:
-	}
-	return nil
+	return c.inbox.put(p, len(f.Body))
 }
 
 func decode[T any](f codec.Frame) (*T, error) {
@@ -85,9 +85,11 @@ func decode[T any](f codec.Frame) (*T, error) {
 	return v, codec.Unmarshal(f.Format, f.Body, v)
 }
 
-// note keeps an error push: if the connection ends next, it says why.
-func (c *Conn) note(e *codec.ErrorBody) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastWord = &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label)}
+// note keeps an error push: if nothing comes after it, it says why the connection ended.
+func (c *Conn) note(label codec.Label, e *codec.ErrorBody) {
+	word := &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label)}
+	if label == codec.KickedNoti {
+		word.Label = label
+	}
+	c.lastWord.Store(word)
 }

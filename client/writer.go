@@ -13,8 +13,9 @@ const (
 	writeTimeout = 30 * time.Second
 	// maxPending is how many bytes wait to be written before SendAsync waits too.
 	maxPending = 1 << 20
-	// keepBuffer is the largest write buffer that is kept for the next time.
-	keepBuffer = 64 << 10
+	// keepBusy and keepIdle are the largest buffers that are kept between two writes, and when all is written.
+	keepBusy = 256 << 10
+	keepIdle = 4 << 10
 )
 
 // writer sends frames. A goroutine exists only while there is something to write; frames that come
@@ -84,6 +85,12 @@ func (w *writer) take() []byte {
 	out := w.out
 	if len(out) == 0 {
 		w.writing = false
+		if cap(w.out) > keepIdle {
+			w.out = nil
+		}
+		if cap(w.spare) > keepIdle {
+			w.spare = nil
+		}
 		return nil
 	}
 	w.out, w.spare = w.spare[:0], nil
@@ -102,7 +109,7 @@ func (w *writer) flush() {
 			w.broken(err)
 			return // writing stays true: nothing is written any more
 		}
-		if cap(out) <= keepBuffer {
+		if cap(out) <= keepBusy {
 			w.mu.Lock()
 			w.spare = out[:0]
 			w.mu.Unlock()

@@ -1,0 +1,141 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"time"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// Outgoing is a message to be sent: to a user, or to a group.
+type Outgoing struct {
+	To          service.UserID
+	Group       string // the group's id; To is ignored then
+	MsgID       string // yours, to send the same message again safely; at most 128 bytes; empty: NewMsgID
+	Text        string // valid UTF-8, at most 64 KiB unless the server says otherwise
+	ContentType int64  // default 1, text; others belong to the application
+	SendDate    int64  // Unix milliseconds; default now
+}
+
+// Sent is the server's acknowledgement: the message is on its disk.
+type Sent = codec.MessageStored
+
+// NewMsgID makes a msgId that nobody else has: 24 characters.
+func NewMsgID() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base32.StdEncoding.EncodeToString(b[:])
+}
+
+// Send sends a message and waits until the server has it on its disk. An error that wraps ErrUnknownOutcome
+// means that it may have it; sending it again with the same MsgID stores it once.
+func (c *Conn) Send(ctx context.Context, m Outgoing) (Sent, error) {
+	type outcome struct {
+		sent Sent
+		err  error
+	}
+	answered := make(chan outcome, 1)
+	if err := c.SendAsync(ctx, m, func(s Sent, err error) { answered <- outcome{s, err} }); err != nil {
+		return Sent{}, err
+	}
+	select {
+	case o := <-answered:
+		return o.sent, o.err
+	case <-ctx.Done():
+		return Sent{}, fmt.Errorf("%s: %w: %w", codec.Message, ErrUnknownOutcome, ctx.Err())
+	}
+}
+
+// SendAsync sends a message; done runs exactly once, when it is acknowledged or refused or the connection has
+// ended. done runs on the goroutine that reads and must not block. SendAsync waits while as many messages
+// as Options.Window are not answered, or much is not written yet. An error means that the message was not sent
+// and done will not run.
+func (c *Conn) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)) error {
+	m.complete()
+	if err := m.check(c.opts.MaxFrame); err != nil {
+		return err
+	}
+	if err := c.reserve(ctx); err != nil {
+		return fmt.Errorf("%s: not sent: %w", codec.Message, err)
+	}
+	if err := c.post(&m, call{sent: done, windowed: true}); err != nil {
+		<-c.window
+		return err
+	}
+	return nil
+}
+
+// reserve waits for a place in the window and for room to write.
+func (c *Conn) reserve(ctx context.Context) error {
+	select {
+	case c.window <- struct{}{}:
+	default:
+		select {
+		case c.window <- struct{}{}:
+		case <-c.ended:
+			return c.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := c.out.room(ctx, c.ended); err != nil {
+		<-c.window
+		return err
+	}
+	return nil
+}
+
+// post writes a message that is complete and checked, without waiting.
+func (c *Conn) post(m *Outgoing, w call) error {
+	task, err := c.register(w)
+	if err != nil {
+		return fmt.Errorf("%s: not sent: %w", codec.Message, err)
+	}
+	req := m.request(codec.IntTask(c.opts.Format, task))
+	out := c.out.begin()
+	framed := codec.AppendMessageRequest(out, c.opts.Format, &req)
+	if size := len(framed) - len(out) - codec.HeaderLen; size > c.opts.MaxFrame {
+		c.out.end(out)
+		c.forget(task)
+		return oversized(codec.Message, size, c.opts.MaxFrame)
+	}
+	c.out.end(framed)
+	return nil
+}
+
+// complete fills what was left to its default.
+func (m *Outgoing) complete() {
+	if m.MsgID == "" {
+		m.MsgID = NewMsgID()
+	}
+	if m.ContentType == 0 {
+		m.ContentType = 1
+	}
+	if m.SendDate == 0 {
+		m.SendDate = time.Now().UnixMilli()
+	}
+}
+
+// check refuses what the server would end the connection for. post measures the frame as it leaves.
+func (m *Outgoing) check(maxFrame int) error {
+	if size := len(m.Text) + len(m.MsgID) + len(m.Group); size > maxFrame {
+		return oversized(codec.Message, size, maxFrame)
+	}
+	return checkText(codec.Message, m.Text, m.MsgID, m.Group)
+}
+
+func (m *Outgoing) request(task codec.TaskID) codec.MessageRequest {
+	req := codec.MessageRequest{
+		ContentStr: m.Text, MsgID: m.MsgID, SessionID: m.Group, TaskID: task,
+		MsgContentType: codec.SomeInteger(m.ContentType),
+		SendDate:       codec.Scalar(codec.IntTask(codec.JSON, m.SendDate)),
+	}
+	if m.Group == "" {
+		req.ToUserID = codec.SomeID(codec.ID(m.To))
+	}
+	return req
+}
