@@ -47,6 +47,8 @@ func (db *DB) catchUp() error {
 
 // readLog makes pending what is in the log but not in the index, and gives the date of the last entry.
 func (db *DB) readLog(tx *bbolt.Tx) (date int64, err error) {
+	var convs []service.ConvID
+	var postings []posting
 	cur := tx.Bucket(bucketLog).Cursor()
 	for k, op := cur.Seek(keyOfGid(metaUint(tx, metaIndexed))); k != nil; k, op = cur.Next() {
 		gid := gidOfKey(k)
@@ -55,9 +57,10 @@ func (db *DB) readLog(tx *bbolt.Tx) (date int64, err error) {
 			return 0, err
 		}
 		p := db.hash.posting(gid, h.seq, h.kind, h.from, h.id())
-		db.recent.index.add(h.conv, nil, p)
+		convs, postings = append(convs, h.conv), append(postings, p)
 		db.recent.list(h.conv, p)
 	}
+	db.recent.index.load(convs, postings)
 	k, op := cur.Last()
 	if k == nil {
 		return 0, nil
