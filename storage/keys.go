@@ -37,10 +37,11 @@ var (
 
 // The keys of meta.
 var (
-	metaFormat  = []byte("format")  // u64: the version of this layout
-	metaHashKey = []byte("hashkey") // 16 bytes: the key of this file's fingerprints, random
-	metaApplied = []byte("applied") // u64: every op up to this gid is in this file
-	metaIndexed = []byte("indexed") // u64: every entry before this gid is in index and convs
+	metaFormat   = []byte("format")   // u64: the version of this layout
+	metaHashKey  = []byte("hashkey")  // 16 bytes: the key of this file's fingerprints, random
+	metaApplied  = []byte("applied")  // u64: every op up to this gid is in this file
+	metaIndexed  = []byte("indexed")  // u64: every entry before this gid is in index and convs
+	metaRetained = []byte("retained") // u64: entries before this gid have expired and are gone; absent: none has
 )
 
 // format is the version of the layout this package writes.

@@ -14,6 +14,9 @@ import (
 // lockName is the file whose lock says that a process uses the directory. It holds that process's id.
 const lockName = "lock"
 
+// errLocked says that another process uses the directory.
+var errLocked = errors.New("stop it, or use another data directory")
+
 // lockDir takes the lock, or says who has it.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -22,8 +25,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = fmt.Errorf("%s is locked by process %s: stop it, or use another data directory",
-			filepath.Join(dir, fileName), holder(f))
+		err = fmt.Errorf("%s is locked by process %s: %w", filepath.Join(dir, fileName), holder(f), errLocked)
 		return nil, errors.Join(err, f.Close())
 	}
 	if err == nil {

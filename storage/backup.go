@@ -1,0 +1,229 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.etcd.io/bbolt"
+)
+
+// A backup is the database file at one moment, compressed:
+//
+//	"msgserver backup 1\n" | zstd frames of the file | SHA-256 [32] of all that is before it
+const backupMagic = "msgserver backup 1\n"
+
+// ErrBackup says that a file is no backup, or not a whole one.
+var ErrBackup = errors.New("not a whole backup of this server")
+
+// Progress hears how much of a long work is done, in units that only the ratio of the two says something
+// about; total is 0 if it is not known.
+type Progress func(done, total int64)
+
+// Backup writes a backup that contains everything that was acknowledged before the call. Writers go on
+// meanwhile. Backup fails with ctx.
+func (db *DB) Backup(ctx context.Context, w io.Writer) error {
+	if err := db.awaitApplied(ctx); err != nil {
+		return err
+	}
+	return db.view(ctx, func(tx *bbolt.Tx) error { return writeBackup(ctx, w, tx) })
+}
+
+// awaitApplied waits until everything that is acknowledged now is in bbolt.
+func (db *DB) awaitApplied(ctx context.Context) error {
+	_, last := db.recent.gids()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if err := db.failed(); err != nil {
+			return err
+		}
+		if applied, _ := db.recent.gids(); applied >= last {
+			return nil
+		}
+		db.applier.hurry()
+		select {
+		case <-poll.C:
+		case <-db.closing:
+			return errors.New("the store is closing")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
+	sum := sha256.New()
+	out := io.MultiWriter(w, sum)
+	if _, err := io.WriteString(out, backupMagic); err != nil {
+		return err
+	}
+	z, err := zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	_, err = tx.WriteTo(&patientWriter{ctx, z})
+	if err := errors.Join(err, z.Close()); err != nil {
+		return fmt.Errorf("write the backup: %w", err)
+	}
+	_, err = w.Write(sum.Sum(nil))
+	return err
+}
+
+// patientWriter ends with its context.
+type patientWriter struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w *patientWriter) Write(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(b)
+}
+
+// BackupDir writes a backup of a directory that no server uses.
+func BackupDir(ctx context.Context, dir string, w io.Writer) error {
+	db, err := Open(dir, Options{MinFree: -1})
+	if err != nil {
+		return offlineError(err, "run the backup over the admin address of the server")
+	}
+	return errors.Join(db.Backup(ctx, w), db.Close())
+}
+
+// VerifyBackup reads a backup to its end and checks that it is whole. It gives the size of the database.
+func VerifyBackup(r io.Reader) (size int64, err error) { return unpackBackup(r, io.Discard) }
+
+// unpackBackup writes the database of a backup to w. What it wrote is right only if there is no error.
+func unpackBackup(r io.Reader, w io.Writer) (size int64, err error) {
+	magic := make([]byte, len(backupMagic))
+	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != backupMagic {
+		return 0, fmt.Errorf("it does not begin as a backup does: %w", ErrBackup)
+	}
+	body := &summedReader{r: r, sum: sha256.New()}
+	body.sum.Write(magic)
+	z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	size, err = io.Copy(w, z)
+	if err != nil {
+		return 0, fmt.Errorf("unpack the backup: %w: %w", err, ErrBackup)
+	}
+	if !body.whole() {
+		return 0, fmt.Errorf("its checksum is wrong or missing: %w", ErrBackup)
+	}
+	return size, nil
+}
+
+// summedReader gives everything but the last 32 bytes, and sums up what it gave.
+type summedReader struct {
+	r    io.Reader
+	sum  hash.Hash
+	held []byte // up to 32 bytes that may be the checksum
+	err  error
+}
+
+func (s *summedReader) Read(b []byte) (int, error) {
+	for s.err == nil {
+		buf := make([]byte, len(b)+sha256.Size)
+		n := copy(buf, s.held)
+		var m int
+		m, s.err = s.r.Read(buf[n:])
+		n += m
+		give := max(0, n-sha256.Size)
+		s.held = bytes.Clone(buf[give:n])
+		if give > 0 {
+			s.sum.Write(buf[:give])
+			return copy(b, buf[:give]), nil
+		}
+	}
+	return 0, s.err
+}
+
+// whole reports whether what was held back is the checksum of the rest.
+func (s *summedReader) whole() bool {
+	_, err := io.Copy(io.Discard, s) // behind the last frame there must be nothing
+	return err == nil && len(s.held) == sha256.Size && bytes.Equal(s.held, s.sum.Sum(nil))
+}
+
+// Restore makes the database of a directory that of a backup. The backup is verified whole, and the database
+// in it checked, before anything is replaced; what was there is kept in a directory beside, whose name is given
+// ("" if there was nothing).
+func Restore(dir string, r io.Reader, progress Progress) (kept string, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return "", offlineError(err, "stop the server first")
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	fresh := filepath.Join(dir, fileName+".restore")
+	defer os.Remove(fresh)
+	if err := writeSynced(fresh, func(f *os.File) error {
+		_, err := unpackBackup(r, f)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	if _, err := checkFile(fresh, progress); err != nil {
+		return "", fmt.Errorf("the backup is whole, but the database in it is not: %w", err)
+	}
+	if kept, err = setAside(dir); err != nil {
+		return kept, err
+	}
+	return kept, errors.Join(os.Rename(fresh, filepath.Join(dir, fileName)), syncDir(dir))
+}
+
+// writeSynced makes a file and syncs it.
+func writeSynced(path string, fill func(*os.File) error) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	err = fill(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// setAside moves the files of a database into a directory of their own. The journals belong to the database
+// that they were written for, and go with it.
+func setAside(dir string) (kept string, err error) {
+	for _, name := range []string{fileName, "journal-0", "journal-1"} {
+		from := filepath.Join(dir, name)
+		if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if kept == "" {
+			kept = filepath.Join(dir, "replaced-"+time.Now().UTC().Format("20060102T150405.000"))
+			if err := os.Mkdir(kept, 0o700); err != nil {
+				return "", err
+			}
+		}
+		if err := os.Rename(from, filepath.Join(kept, name)); err != nil {
+			return kept, err
+		}
+	}
+	return kept, syncDir(dir)
+}
+
+// offlineError adds to the error of a directory in use what to do instead.
+func offlineError(err error, instead string) error {
+	if errors.Is(err, errLocked) {
+		return fmt.Errorf("%w; or %s", err, instead)
+	}
+	return err
+}

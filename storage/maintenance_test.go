@@ -1,0 +1,248 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
+	"github.com/msgserver/msgserver/storage"
+)
+
+// furnish puts messages of several conversations, a group and marks into a store.
+func furnish(t *testing.T, db *storage.DB, messages int) {
+	t.Helper()
+	var batch []service.Message
+	for i := range messages {
+		batch = append(batch, message(service.UserID(i%7), service.UserID(i%3+10), fmt.Sprint("m", i)))
+	}
+	for _, o := range send(db, batch...) {
+		if o.err != nil {
+			t.Fatal(o.err)
+		}
+	}
+	group := service.GroupChange{ID: service.NewGroupID(time.Now()), Kind: service.KindGroupCreated, By: 1, Name: "g", Creator: 1, Add: []service.UserID{1, 2, 3}}
+	if _, err := change(db, group); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mark(db, service.Mark{User: 10, Conv: service.Pair(0, 10), State: service.StateRead, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// all is every entry of a store that furnish made, by conversation.
+func all(t *testing.T, db *storage.DB) map[service.ConvID][]service.Entry {
+	t.Helper()
+	ctx := context.Background()
+	entries := map[service.ConvID][]service.Entry{}
+	for u := range service.UserID(13) {
+		refs, _, err := db.Conversations(ctx, u, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range refs {
+			if entries[ref.Conv], err = db.Read(ctx, ref.Conv, 1, 100_000, 1<<30, service.Forward); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return entries
+}
+
+func TestBackupAndRestore(t *testing.T) {
+	dir, target := t.TempDir(), t.TempDir()
+	db := open(t, dir, small())
+	furnish(t, db, 3000)
+	want := all(t, db)
+
+	// Others go on writing while the backup is made.
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				send(db, message(90, 91, fmt.Sprint("later", i)))
+			}
+		}
+	})
+	var file bytes.Buffer
+	err := db.Backup(context.Background(), &file)
+	close(stop)
+	writers.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	if _, err := storage.VerifyBackup(bytes.NewReader(file.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+
+	old := open(t, target, small())
+	furnish(t, old, 10)
+	closeDB(t, old)
+	kept, err := storage.Restore(target, bytes.NewReader(file.Bytes()), nil)
+	if err != nil || kept == "" {
+		t.Fatalf("kept %q, %v", kept, err)
+	}
+	if _, err := os.Stat(filepath.Join(kept, "msgserver.db")); err != nil {
+		t.Errorf("what was there is gone: %v", err)
+	}
+	restored := open(t, target, small())
+	if diff := cmp.Diff(want, all(t, restored)); diff != "" {
+		t.Error(diff)
+	}
+	// It goes on where it was: the same message is known, a new one gets the next seq.
+	again := send(restored, message(0, 10, "m0"), message(0, 10, "new"))
+	if !again[0].Duplicate || again[1].err != nil || int(again[1].Entry.Seq) != len(want[service.Pair(0, 10)])+1 {
+		t.Errorf("%+v", again)
+	}
+	closeDB(t, restored)
+	if _, err := storage.Check(target, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADamagedBackupReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	furnish(t, db, 200)
+	want := all(t, db)
+	var file bytes.Buffer
+	if err := db.Backup(context.Background(), &file); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	whole := file.Bytes()
+	flipped := func(at int) []byte {
+		b := bytes.Clone(whole)
+		b[at] ^= 1
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"nothing": {}, "something else": []byte("#!/bin/sh\n" + strings.Repeat("x", 100)), "half": whole[:len(whole)/2],
+		"without its checksum": whole[:len(whole)-32], "a byte short": whole[:len(whole)-1], "a byte long": append(bytes.Clone(whole), 0),
+		"a bit in the middle": flipped(len(whole) / 2), "a bit in the checksum": flipped(len(whole) - 1), "a bit in the beginning": flipped(3),
+	} {
+		if _, err := storage.Restore(dir, bytes.NewReader(b), nil); !errors.Is(err, storage.ErrBackup) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	db = open(t, dir, small())
+	if diff := cmp.Diff(want, all(t, db)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMaintenanceRefusesADirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	furnish(t, db, 10)
+	for name, do := range map[string]func() error{
+		"check":   func() error { _, err := storage.Check(dir, nil); return err },
+		"compact": func() error { _, err := storage.Compact(dir, nil); return err },
+		"measure": func() error { _, err := storage.Measure(dir, nil); return err },
+		"restore": func() error { _, err := storage.Restore(dir, &bytes.Buffer{}, nil); return err },
+		"backup":  func() error { return storage.BackupDir(context.Background(), dir, &bytes.Buffer{}) },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := storage.Check(t.TempDir(), nil); err == nil {
+		t.Error("an empty directory passes the check")
+	}
+}
+
+func TestCompactAndMeasure(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	for range 20 {
+		furnish(t, db, 500)
+	}
+	want := all(t, db)
+	if err := db.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	c, err := storage.Compact(dir, func(done, total int64) {
+		if calls++; done > total {
+			t.Errorf("%d of %d", done, total)
+		}
+	})
+	if err != nil || c.After > c.Before || c.Report.Entries == 0 || c.Report.Groups != 20 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	s, err := storage.Measure(dir, nil)
+	if err != nil || s.Entries != c.Report.Entries || s.Conversations != c.Report.Conversations || len(s.Top) != 10 || s.BytesPerEntry <= 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s.Top[0].Entries < s.Top[9].Entries || !strings.HasPrefix(s.Top[0].Conversation, "users ") {
+		t.Errorf("%+v", s.Top)
+	}
+	db = open(t, dir, small())
+	if diff := cmp.Diff(want, all(t, db)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCheckFindsDamage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spoil func(*bbolt.Tx) error
+		says  string
+	}{
+		"a flipped bit in a record": {func(tx *bbolt.Tx) error {
+			k, v := tx.Bucket([]byte("log")).Cursor().Seek([]byte{0, 0, 0, 0, 0, 0, 0, 50})
+			v = bytes.Clone(v)
+			v[len(v)/2] ^= 1
+			return tx.Bucket([]byte("log")).Put(k, v)
+		}, "record 50"},
+		"a record that is gone": {func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("log")).Delete([]byte{0, 0, 0, 0, 0, 0, 0, 50})
+		}, "behind entry"},
+		"a posting that is gone": {func(tx *bbolt.Tx) error {
+			k, _ := tx.Bucket([]byte("tails")).Cursor().First()
+			return tx.Bucket([]byte("tails")).Delete(k)
+		}, "neither in the index"},
+		"a member without his list": {func(tx *bbolt.Tx) error {
+			k, _ := tx.Bucket([]byte("usergroups")).Cursor().Seek([]byte{0, 0, 0, 0, 0, 0, 0, 2, 1})
+			return tx.Bucket([]byte("usergroups")).Delete(k)
+		}, "user 2 is a member"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			o := small()
+			o.PendingPostings = 1 // everything is indexed soon
+			db := open(t, dir, o)
+			for range 10 {
+				furnish(t, db, 100)
+			}
+			closeDB(t, db)
+			if _, err := storage.Check(dir, nil); err != nil {
+				t.Fatal(err)
+			}
+			bolt, err := bbolt.Open(filepath.Join(dir, "msgserver.db"), 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(bolt.Update(tc.spoil), bolt.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := storage.Check(dir, nil); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("the check says %v", err)
+			}
+		})
+	}
+}
