@@ -2,7 +2,59 @@ package storage
 
 import (
 	"errors"
+
+	"go.etcd.io/bbolt"
 )
+
+// Faults are what a test does to a store from below. Each may be nil.
+type Faults struct {
+	Sync  func() error // before each sync of the journal
+	Apply func() error // before each apply
+	Free  func() int64 // instead of asking the file system
+}
+
+// OpenFaulty is Open with faults.
+func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(dir, o.withDefaults())
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	db.lock = lock
+	if f.Sync != nil {
+		for i := range db.journal.files {
+			db.journal.files[i] = faultyFile{db.journal.files[i], f.Sync}
+		}
+	}
+	if f.Apply != nil {
+		db.update = func(fn func(*bbolt.Tx) error) error {
+			if err := f.Apply(); err != nil {
+				return err
+			}
+			return db.bolt.Update(fn)
+		}
+	}
+	if f.Free != nil {
+		db.free = func(string) (int64, error) { return f.Free(), nil }
+	}
+	db.start()
+	return db, nil
+}
+
+type faultyFile struct {
+	journalFile
+	sync func() error
+}
+
+func (f faultyFile) Sync() error {
+	if err := f.sync(); err != nil {
+		return err
+	}
+	return f.journalFile.Sync()
+}
 
 // Crash ends the store as kill -9 does, seen from its files: nothing more is applied, the journal stays as it is.
 func (db *DB) Crash() error {

@@ -72,3 +72,113 @@ func TestGroupsAndSpansSurviveReopening(t *testing.T) {
 		t.Fatal(o)
 	}
 }
+
+func TestUsersAreInNoMoreGroupsThanTheLimit(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	create := func(members ...service.UserID) (service.GroupID, error) {
+		id := newGroup(t)
+		_, err := change(db, service.GroupChange{ID: id, Kind: service.KindGroupCreated, By: members[0], Name: "g",
+			Creator: members[0], Add: members, UserLimit: 3})
+		return id, err
+	}
+	for range 2 {
+		if _, err := create(1, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := create(2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := create(1, 2); !errors.Is(err, service.ErrTooLarge) {
+		t.Fatal(err) // 2 is in three
+	}
+	if _, err := create(1, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir, small())
+	if _, err := create(2, 4); !errors.Is(err, service.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	if _, err := change(db, service.GroupChange{ID: left, Revision: 1, Kind: service.KindGroupDissolved, By: 2}); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	db = open(t, dir, small())
+	if _, err := create(2, 4); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := create(2, 4); !errors.Is(err, service.ErrTooLarge) {
+		t.Fatal(err)
+	}
+}
+
+func TestTheOldestSpansAreForgotten(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	db := open(t, dir, small())
+	id := newGroup(t)
+	ch := service.GroupChange{ID: id, Kind: service.KindGroupCreated, By: 1, Name: "g", Creator: 1, Add: []service.UserID{1}}
+	step := func() {
+		t.Helper()
+		done, err := change(db, ch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ch = service.GroupChange{ID: id, Revision: done.Group.Revision, By: 1, Name: "g", Creator: 1}
+	}
+	step()
+	var want []service.Span
+	for i := range service.Seq(20) {
+		ch.Kind, ch.Add = service.KindMembersAdded, []service.UserID{2}
+		step()
+		ch.Kind, ch.Remove = service.KindMembersGone, []service.UserID{2}
+		step()
+		want = append(want, service.Span{From: 2*i + 2, To: 2*i + 3})
+		if i == 9 { // some applied, some not
+			closeDB(t, db)
+			db = open(t, dir, small())
+		}
+	}
+	want = want[4:]
+	check := func() {
+		t.Helper()
+		ref, err := db.Conversation(ctx, 2, id.Conv())
+		if err != nil || !cmp.Equal(ref.Spans, want) {
+			t.Fatal(ref.Spans, err)
+		}
+	}
+	check()
+	closeDB(t, db)
+	db = open(t, dir, small())
+	check()
+}
+
+func TestALargeGroup(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	db := open(t, dir, small())
+	members := make([]service.UserID, 10_000)
+	for i := range members {
+		members[i] = service.UserID(3*i + 1)
+	}
+	id := newGroup(t)
+	if _, err := change(db, service.GroupChange{ID: id, Kind: service.KindGroupCreated, By: 1, Name: "g", Creator: 1, Add: members, UserLimit: 2000}); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	o := small()
+	o.GroupBytes = 1 // nothing stays in memory
+	db = open(t, dir, o)
+	if g, err := db.Group(ctx, id); err != nil || !cmp.Equal(g.Members, members) {
+		t.Fatal(len(g.Members), err)
+	}
+	if o := send(db, service.Message{Conv: id.Conv(), From: 4, MsgID: "a"})[0]; o.err != nil || len(o.Members) != len(members) {
+		t.Fatal(len(o.Members), o.err)
+	}
+	if o := send(db, service.Message{Conv: id.Conv(), From: 5, MsgID: "a"})[0]; !errors.Is(o.err, service.ErrDenied) {
+		t.Fatal(o.err)
+	}
+}

@@ -1,0 +1,330 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
+	"github.com/msgserver/msgserver/storage"
+)
+
+func openFaulty(t testing.TB, dir string, o storage.Options, f storage.Faults) *storage.DB {
+	t.Helper()
+	db, err := storage.OpenFaulty(dir, o, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// expect checks that a conversation has exactly the messages with these ids, in order.
+func expect(t *testing.T, db *storage.DB, c service.ConvID, ids ...string) {
+	t.Helper()
+	var found []string
+	for i, e := range read(t, db, c) {
+		if e.Seq != service.Seq(i+1) {
+			t.Fatalf("entry %d has seq %d", i+1, e.Seq)
+		}
+		found = append(found, e.MsgID)
+	}
+	if strings.Join(found, " ") != strings.Join(ids, " ") {
+		t.Fatalf("conversation holds %q, want %q", found, ids)
+	}
+}
+
+var errDisk = errors.New("the disk says no")
+
+func TestAFailedSyncAnswersNothingAsStored(t *testing.T) {
+	dir := t.TempDir()
+	var broken atomic.Bool
+	fatal := make(chan error, 1)
+	o := small()
+	o.OnFatal = func(err error) { fatal <- err }
+	db := openFaulty(t, dir, o, storage.Faults{Sync: func() error {
+		if broken.Load() {
+			return errDisk
+		}
+		return nil
+	}})
+	send(db, message(1, 2, "a"))
+	broken.Store(true)
+	if o := send(db, message(1, 2, "b"))[0]; !errors.Is(o.err, service.ErrUnknownOutcome) {
+		t.Fatal(o)
+	}
+	if err := <-fatal; !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	broken.Store(false)
+	if o := send(db, message(1, 2, "c"))[0]; !errors.Is(o.err, service.ErrUnavailable) {
+		t.Fatal(o)
+	}
+	if db.Healthy() {
+		t.Fatal("healthy after a failed sync")
+	}
+	expect(t, db, service.Pair(1, 2), "a")
+	if err := db.Close(); !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	db = open(t, dir, small())
+	if o := send(db, message(1, 2, "b"))[0]; o.err != nil || o.Entry.Seq != 2 {
+		t.Fatal(o) // the first time may or may not have reached the disk: now it is there, once
+	}
+	expect(t, db, service.Pair(1, 2), "a", "b")
+}
+
+func TestAFailedApplyStopsTheStoreAndLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	fatal := make(chan error, 1)
+	o := small()
+	o.OnFatal = func(err error) { fatal <- err }
+	var applies atomic.Int32
+	db := openFaulty(t, dir, o, storage.Faults{Apply: func() error {
+		if applies.Add(1) > 1 {
+			return errDisk
+		}
+		return nil
+	}})
+	var ids []string
+	for err := error(nil); err == nil; {
+		id := fmt.Sprint(len(ids))
+		o := send(db, message(1, 2, id))[0]
+		if o.err == nil {
+			ids = append(ids, id)
+		}
+		err = o.err
+	}
+	if err := <-fatal; !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	expect(t, db, service.Pair(1, 2), ids...)
+	if err := db.Close(); !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	expect(t, open(t, dir, small()), service.Pair(1, 2), ids...)
+}
+
+func TestAStalledApplierMakesTheStoreBusyUntilItGoesOn(t *testing.T) {
+	o := small()
+	o.JournalSize = 32 << 10
+	stall := make(chan struct{})
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Apply: func() error {
+		<-stall
+		return nil
+	}})
+	var ids []string
+	for {
+		id := fmt.Sprint(len(ids))
+		start := time.Now()
+		o := send(db, message(1, 2, id))[0]
+		if took := time.Since(start); took > 5*time.Second {
+			t.Fatalf("message %s waited for %v", id, took)
+		}
+		if errors.Is(o.err, service.ErrBusy) {
+			break
+		}
+		if o.err != nil || o.Entry.Seq != service.Seq(len(ids)+1) {
+			t.Fatal(o)
+		}
+		ids = append(ids, id)
+	}
+	start := time.Now()
+	if o := send(db, message(1, 2, "x"))[0]; !errors.Is(o.err, service.ErrBusy) || time.Since(start) > time.Second {
+		t.Fatal(o, "after", time.Since(start)) // who comes later does not wait the whole time again
+	}
+	expect(t, db, service.Pair(1, 2), ids...)
+	close(stall)
+	for o := send(db, message(1, 2, "y"))[0]; o.err != nil; o = send(db, message(1, 2, "y"))[0] {
+		if !errors.Is(o.err, service.ErrBusy) {
+			t.Fatal(o)
+		}
+	}
+	expect(t, db, service.Pair(1, 2), append(ids, "y")...)
+}
+
+func TestAFullQueueRefusesInOrder(t *testing.T) {
+	o := small()
+	o.QueueBytes = 4 << 10
+	hold, held := make(chan struct{}), make(chan struct{}, 1)
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Sync: func() error {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
+		<-hold
+		return nil
+	}})
+	const n = 100
+	type answer struct {
+		i   int
+		err error
+	}
+	answers := make(chan answer, n)
+	for i := range n {
+		db.Append([]service.Append{{Message: message(1, 2, fmt.Sprint(i)), Done: func(_ service.Appended, err error) {
+			answers <- answer{i, err}
+		}}})
+	}
+	<-held
+	close(hold)
+	var stored, refused int
+	for i := range n {
+		a := <-answers
+		switch {
+		case a.i != i:
+			t.Fatalf("answer %d is of message %d", i, a.i)
+		case a.err == nil && refused == 0:
+			stored++
+		case errors.Is(a.err, service.ErrBusy):
+			refused++
+		default:
+			t.Fatal(a)
+		}
+	}
+	if stored == 0 || refused == 0 || db.Stats().Refused != uint64(refused) {
+		t.Fatalf("%d stored, %d refused, %d counted", stored, refused, db.Stats().Refused)
+	}
+	if o := send(db, message(1, 2, "later"))[0]; o.err != nil || o.Entry.Seq != service.Seq(stored+1) {
+		t.Fatal(o)
+	}
+}
+
+func TestAFullDiskTakesNoWritesUntilThereIsSpace(t *testing.T) {
+	var free atomic.Int64
+	free.Store(1 << 30)
+	o := small()
+	o.MinFree = 1 << 20
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Free: free.Load})
+	send(db, message(1, 2, "a"))
+	until := func(id string, done func(error) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			o := send(db, message(1, 2, id))[0]
+			if done(o.err) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(o)
+			}
+		}
+	}
+	free.Store(1000)
+	until("a", func(err error) bool { return errors.Is(err, service.ErrUnavailable) })
+	if db.Healthy() || !db.Stats().ReadOnly {
+		t.Fatal("healthy without space")
+	}
+	if _, err := mark(db, service.Mark{User: 2, Conv: service.Pair(1, 2), State: service.StateRead, Seq: 1}); !errors.Is(err, service.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	expect(t, db, service.Pair(1, 2), "a")
+	free.Store(2 << 20)
+	until("b", func(err error) bool { return err == nil })
+	expect(t, db, service.Pair(1, 2), "a", "b")
+}
+
+// tamper changes a closed store's file through bbolt.
+func tamper(t *testing.T, dir string, fn func(*bbolt.Tx) error) {
+	t.Helper()
+	b, err := bbolt.Open(filepath.Join(dir, "msgserver.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Update(fn), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spoil changes a bit of the value under the third key of the log.
+func spoil(tx *bbolt.Tx) error {
+	key := []byte{0, 0, 0, 0, 0, 0, 0, 3}
+	value := append([]byte{}, tx.Bucket([]byte("log")).Get(key)...)
+	value[len(value)/2] ^= 1
+	return tx.Bucket([]byte("log")).Put(key, value)
+}
+
+func TestADamagedRecordIsNamedAndNotSkipped(t *testing.T) {
+	for _, swept := range []bool{false, true} {
+		t.Run(fmt.Sprintf("swept=%v", swept), func(t *testing.T) {
+			dir := t.TempDir()
+			o := small()
+			if swept {
+				o.PendingPostings = 1
+			}
+			db := open(t, dir, o)
+			for i := range 5000 {
+				send(db, message(1, 2, fmt.Sprint(i)))
+			}
+			closeDB(t, db)
+			tamper(t, dir, spoil)
+			db, err := storage.Open(dir, o)
+			if !swept {
+				if err == nil || !strings.Contains(err.Error(), "record 3 ") {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closeDB(t, db)
+			_, err = db.Read(context.Background(), service.Pair(1, 2), 1, 10, 1<<20, service.Forward)
+			if err == nil || !strings.Contains(err.Error(), "record 3 ") {
+				t.Fatal(err)
+			}
+			if es, err := db.Read(context.Background(), service.Pair(1, 2), 4, 5000, 1<<20, service.Forward); err != nil || len(es) != 4997 {
+				t.Fatal(len(es), err)
+			}
+		})
+	}
+}
+
+func TestACutFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	for i := range 500 {
+		send(db, message(1, 2, fmt.Sprint(i)))
+	}
+	closeDB(t, db)
+	path := filepath.Join(dir, "msgserver.db")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 100, 4096, 8192, 20000, 40000} {
+		if err := os.WriteFile(path, whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if db, err := storage.Open(dir, small()); err == nil {
+			_ = db.Close()
+			t.Errorf("opened a file that was cut to %d bytes", size)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("the error does not name the file: %v", err)
+		}
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(read(t, open(t, dir, small()), service.Pair(1, 2))); n != 500 {
+		t.Fatalf("%d entries", n)
+	}
+}
+
+func TestANewerFormatIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	closeDB(t, open(t, dir, small()))
+	tamper(t, dir, func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{0, 0, 0, 0, 0, 0, 0, 99})
+	})
+	if _, err := storage.Open(dir, small()); err == nil || !strings.Contains(err.Error(), "format 99") {
+		t.Fatal(err)
+	}
+}
