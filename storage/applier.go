@@ -64,11 +64,17 @@ func (a *applier) hurry() {
 func (a *applier) run() {
 	timer := time.NewTimer(applyEvery)
 	defer timer.Stop()
+	idle := time.NewTicker(expireEvery)
+	defer idle.Stop()
 	for stopping := false; !stopping; {
 		select {
 		case <-a.woken:
 		case <-a.stop:
 			stopping = true
+		case <-idle.C:
+			if due, _ := a.db.overdue(); !due {
+				continue
+			}
 		}
 		timer.Reset(applyEvery)
 		select {
@@ -108,14 +114,16 @@ func (a *applier) applyAll(toTheEnd bool) error {
 func (a *applier) apply() (int, error) {
 	r := a.db.recent
 	ops, after := r.tail(applyOps, applyBytes)
-	if len(ops) == 0 {
+	due, expirable := a.db.overdue()
+	if len(ops) == 0 && !due {
 		return 0, nil
 	}
 	high := after + uint64(len(ops))
 	most := len(ops) + sweepKeys
-	index := r.index.take(&r.mu, high, most)
-	convs := r.convs.take(&r.mu, high, most)
-	marks := r.marks.take(&r.mu, high, most)
+	hurry := due && !expirable
+	index := r.index.take(&r.mu, high, most, hurry)
+	convs := r.convs.take(&r.mu, high, most, hurry)
+	marks := r.marks.take(&r.mu, high, most, false)
 	r.mu.Lock()
 	indexed := min(r.index.oldest(high), r.convs.oldest(high))
 	marked := r.marks.oldest(high)
@@ -135,6 +143,11 @@ func (a *applier) apply() (int, error) {
 		}
 		if err := putMetaUint(tx, metaIndexed, indexed); err != nil {
 			return err
+		}
+		if due {
+			if err := expire(tx, a.db.cutoff(), indexed, 2*len(ops)+expireSpare); err != nil {
+				return err
+			}
 		}
 		return putMetaUint(tx, metaApplied, high)
 	})

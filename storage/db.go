@@ -20,6 +20,7 @@ type DB struct {
 	dir       string
 	options   Options
 	hash      hashKey
+	retains   bool // entries expire, or have
 	lock      *os.File
 	bolt      *bbolt.DB
 	journal   *journal // written by the committer; told by the applier what is applied

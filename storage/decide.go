@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/msgserver/msgserver/service"
@@ -53,6 +54,9 @@ func (c *committer) first(conv *convState, p posting, m *service.Message) (*serv
 	print := fingerprint(p.sender, p.msgID)
 	for seq := conv.match(print, p.seq); seq != 0; seq = conv.match(print, seq) {
 		e, err := c.entry(m.Conv, seq)
+		if errors.Is(err, errExpired) {
+			return nil, nil // and so have those before it
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +107,9 @@ func (c *committer) entry(id service.ConvID, seq service.Seq) (service.Entry, er
 	}
 	page, err := w.page(tx)
 	if err == nil && len(page) != 1 {
+		if metaUint(tx, metaRetained) > 0 {
+			return service.Entry{}, errExpired
+		}
 		err = fmt.Errorf("conversation %x has no entry %d: %w", id, seq, errDamaged)
 	}
 	if err != nil {
@@ -133,10 +140,7 @@ func (c *committer) conv(id service.ConvID, prints bool) (*convState, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.last = 0
-	if len(page) > 0 {
-		s.last = page[len(page)-1].seq
-	}
+	s.last = w.end(tx) // also when everything has expired: seqs never begin again
 	if prints {
 		c.print(s, page)
 	}

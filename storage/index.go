@@ -82,12 +82,13 @@ func (x index) older(c service.ConvID, from, to service.Seq) (ps []posting, err 
 // indexWriter puts pending postings into the index within one transaction. It is owned by the applier.
 type indexWriter struct {
 	index
-	arena []byte // of the values, which bbolt refers to until the commit
-	run   []posting
+	retained uint64 // gid: what is before it has expired
+	arena    []byte // of the values, which bbolt refers to until the commit
+	run      []posting
 }
 
 func newIndexWriter(tx *bbolt.Tx) *indexWriter {
-	w := &indexWriter{index: indexOf(tx)}
+	w := &indexWriter{index: indexOf(tx), retained: metaUint(tx, metaRetained)}
 	w.runs.FillPercent, w.tails.FillPercent = 0.5, 0.5
 	return w
 }
@@ -115,6 +116,10 @@ func (w *indexWriter) put(c service.ConvID, ps []posting) (err error) {
 	w.run = append(w.run, ps...)
 	run := w.run
 	for len(run) > runLength {
+		if run[runLength-1].gid() < w.retained { // nobody would delete it any more
+			run = run[runLength:]
+			continue
+		}
 		key := keyOfConv(c, run[0].seq)
 		if err := w.runs.Put(key[:], w.encode(nil, run[:runLength])); err != nil {
 			return err

@@ -19,6 +19,7 @@ func (db *DB) catchUp() error {
 			return err
 		}
 		last = appliedIn(tx)
+		db.retains = db.options.Retain > 0 || metaUint(tx, metaRetained) > 0
 		db.recent = newRecent(last, db.options.PendingPostings)
 		db.groups.applied = last
 		if date, err = db.readLog(tx); err != nil {

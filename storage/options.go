@@ -13,6 +13,8 @@ type Options struct {
 	MmapSize        int              // address space for the file, so that it can grow without waiting for readers; default 256 GiB
 	MinFree         int64            // bytes: with less free space there are no writes; default 256 MiB, negative: no limit
 
+	Retain time.Duration // entries older than this go, a little at a time; 0 keeps them for ever
+
 	// OnFatal is called once, on a goroutine of its own, when a sync of the journal or an apply has failed.
 	// Nothing is written any more then; the owner logs and exits, opening replays the journal.
 	OnFatal func(error)

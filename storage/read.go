@@ -32,11 +32,17 @@ func (db *DB) readable(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// errExpired says that an entry expired between the moment it was found and the one it was read.
+var errExpired = errors.New("the entry has expired")
+
 // fetch makes the entry that was located in a conversation.
 func fetch(tx *bbolt.Tx, c service.ConvID, at *located) (service.Entry, error) {
 	gid, op := at.gid(), at.op
 	if op == nil {
 		if op = tx.Bucket(bucketLog).Get(keyOfGid(gid)); op == nil {
+			if gid < metaUint(tx, metaRetained) {
+				return service.Entry{}, errExpired
+			}
 			return service.Entry{}, fmt.Errorf("record %d, entry %d of conversation %x, is not in the log: %w", gid, at.seq, c, errDamaged)
 		}
 	}
@@ -52,12 +58,31 @@ func (db *DB) Read(ctx context.Context, c service.ConvID, from service.Seq, limi
 	if limit <= 0 {
 		return nil, nil
 	}
+	for {
+		entries, err := db.read(ctx, c, from, limit, maxBytes, dir)
+		if !errors.Is(err, errExpired) { // what expired is found no more: the next look begins behind it
+			return entries, err
+		}
+	}
+}
+
+func (db *DB) read(ctx context.Context, c service.ConvID, from service.Seq, limit, maxBytes int, dir service.Direction) ([]service.Entry, error) {
+	if dir == service.Forward && db.retains {
+		heads, err := db.Heads(ctx, []service.ConvID{c})
+		if err != nil {
+			return nil, err
+		}
+		from = max(from, heads[0].First)
+	}
 	w := db.recent.window(c, from, limit, dir)
 	var entries []service.Entry
 	err := db.view(ctx, func(tx *bbolt.Tx) error {
 		page, err := w.page(tx)
 		if err != nil {
 			return err
+		}
+		if len(page) > 0 && dir == service.Forward && page[0].seq > max(from, 1) {
+			return errExpired
 		}
 		if dir == service.Backward {
 			slices.Reverse(page)
@@ -103,6 +128,9 @@ func (db *DB) Find(ctx context.Context, c service.ConvID, msgID string) ([]servi
 				continue
 			}
 			e, err := fetch(tx, c, &page[i])
+			if errors.Is(err, errExpired) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -125,26 +153,11 @@ func (db *DB) Heads(ctx context.Context, cs []service.ConvID) ([]service.Head, e
 	}
 	db.recent.mu.RUnlock()
 	heads := make([]service.Head, len(cs))
-	err := db.view(ctx, func(tx *bbolt.Tx) error {
+	err := db.view(ctx, func(tx *bbolt.Tx) (err error) {
 		for i := range windows {
-			heads[i].First = 1
-			page, err := windows[i].page(tx)
-			if err != nil {
+			if heads[i], err = windows[i].head(tx); err != nil {
 				return err
 			}
-			if len(page) == 0 {
-				continue
-			}
-			at := page[len(page)-1]
-			heads[i].Last = at.seq
-			if at.op == nil {
-				at.op = tx.Bucket(bucketLog).Get(keyOfGid(at.gid()))
-			}
-			h, err := unsealEntry(at.gid(), at.op)
-			if err != nil {
-				return err
-			}
-			heads[i].Date = h.date
 		}
 		return nil
 	})
@@ -154,6 +167,34 @@ func (db *DB) Heads(ctx context.Context, cs []service.ConvID) ([]service.Head, e
 	return heads, nil
 }
 
+// head is that of the conversation whose last entry the window looked for. Of one whose entries have all
+// expired nobody knows the date any more: it is 0.
+func (w *window) head(tx *bbolt.Tx) (service.Head, error) {
+	h := service.Head{First: 1, Last: w.end(tx)}
+	retained := metaUint(tx, metaRetained)
+	if retained > 0 {
+		first, err := indexOf(tx).first(w.conv, retained)
+		if err != nil {
+			return h, err
+		}
+		h.First = first
+	}
+	page, err := w.page(tx)
+	if err != nil || len(page) == 0 {
+		return h, err
+	}
+	at := page[len(page)-1]
+	if at.op == nil {
+		if at.op = tx.Bucket(bucketLog).Get(keyOfGid(at.gid())); at.op == nil && at.gid() < retained {
+			h.First = h.Last + 1
+			return h, nil
+		}
+	}
+	entry, err := unsealEntry(at.gid(), at.op)
+	h.Date = entry.date
+	return h, err
+}
+
 // countChunk is how many postings are looked at together when unread messages are counted.
 const countChunk = 1024
 
@@ -161,8 +202,16 @@ const countChunk = 1024
 // do not see each other's messages in this number.
 func (db *DB) Unread(ctx context.Context, u service.UserID, c service.ConvID, after service.Seq, spans []service.Span, limit int) (int, error) {
 	self, count := db.hash.sender(u), 0
+	first := service.Seq(1)
+	if db.retains {
+		heads, err := db.Heads(ctx, []service.ConvID{c})
+		if err != nil {
+			return 0, err
+		}
+		first = heads[0].First
+	}
 	for _, span := range spans {
-		from := span.From
+		from := max(span.From, first)
 		if after >= from {
 			from = after + 1
 		}

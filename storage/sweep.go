@@ -132,8 +132,8 @@ const lockedSteps = 512
 
 // take moves the hand on when everything up to gid high is about to be in the log, by up to most keys: with no
 // fewer than there are new ops, what is pending does not grow, and no apply is held up by much more than another.
-// Readers find what it took here until drop.
-func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64, most int) (taken []swept[K, T]) {
+// hurry moves it although no rule is broken. Readers find what it took here until drop.
+func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64, most int, hurry bool) (taken []swept[K, T]) {
 	for turns := 0; most > 0; {
 		if s.next == len(s.round) {
 			if turns++; turns > 2 || !s.turn(mu, high) {
@@ -143,7 +143,7 @@ func (s *sweep[K, T]) take(mu *sync.RWMutex, high uint64, most int) (taken []swe
 		steps := min(most, lockedSteps, len(s.round)-s.next)
 		mu.Lock()
 		for range steps {
-			if !s.due(high) {
+			if !hurry && !s.due(high) {
 				mu.Unlock()
 				return taken
 			}

@@ -69,16 +69,27 @@ func (w *window) bounds(last service.Seq) (lo, hi service.Seq) {
 	return lo, hi
 }
 
-// page gives the whole page in ascending order, with what the index has of it.
+// end is the last seq of the conversation, 0 if it has no entries.
+func (w *window) end(tx *bbolt.Tx) service.Seq {
+	if w.last > 0 {
+		return w.last
+	}
+	return indexOf(tx).last(w.conv)
+}
+
+// page gives the whole page in ascending order, with what the index has of it. What has expired is left out.
 func (w *window) page(tx *bbolt.Tx) ([]located, error) {
 	x := indexOf(tx)
-	last := w.last
-	if last == 0 {
-		last = x.last(w.conv)
-	}
-	lo, hi := w.bounds(last)
+	lo, hi := w.bounds(w.end(tx))
 	if w.first > 0 {
 		hi = min(hi, w.first-1)
+	}
+	if retained := metaUint(tx, metaRetained); retained > 0 && lo <= hi {
+		first, err := x.first(w.conv, retained)
+		if err != nil {
+			return nil, err
+		}
+		lo = max(lo, first)
 	}
 	if lo > hi {
 		return w.found, nil
