@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // admin is the HTTP server for those who run this one.
@@ -20,6 +23,7 @@ type admin struct {
 //	/healthz  200 while the process runs
 //	/readyz   200 while a new client would be taken, else 503 and why
 //	/stats    the counters, as JSON
+//	/backup   a backup of the store, if it can make one; cut off if it fails
 func listenAdmin(srv *Server, addr string) (*admin, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -29,6 +33,7 @@ func listenAdmin(srv *Server, addr string) (*admin, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", srv.serveReady)
 	mux.HandleFunc("GET /stats", srv.serveStats)
+	mux.HandleFunc("GET /backup", srv.serveBackup)
 	a := &admin{listener: l, server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}
@@ -71,4 +76,26 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (srv *Server) serveStats(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(srv.stats.Values())
+}
+
+// serveBackup streams a backup. What has been sent cannot be taken back, so a failure cuts the connection, and
+// the checksum at the end is missing.
+func (srv *Server) serveBackup(w http.ResponseWriter, r *http.Request) {
+	store, ok := srv.store.(interface {
+		Backup(context.Context, io.Writer) error
+	})
+	if !ok {
+		http.Error(w, "this store cannot be backed up from here", http.StatusNotImplemented)
+		return
+	}
+	if !srv.backingUp.CompareAndSwap(false, true) {
+		http.Error(w, "a backup is being made already: wait for it to end", http.StatusConflict)
+		return
+	}
+	defer srv.backingUp.Store(false)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := store.Backup(r.Context(), w); err != nil {
+		srv.log.Error("backup failed", zap.Error(err))
+		panic(http.ErrAbortHandler)
+	}
 }

@@ -38,6 +38,7 @@ type Server struct {
 	sessionID atomic.Uint64
 	inFlight  atomic.Int64 // messages and requests that are not answered yet
 	draining  atomic.Bool
+	backingUp atomic.Bool
 
 	mu    sync.Mutex
 	loops map[gnet.EventLoop]*loop // guarded by mu

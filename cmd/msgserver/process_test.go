@@ -359,3 +359,46 @@ func TestThePythonClient(t *testing.T) {
 		}
 	}
 }
+
+func TestBackupRestoreAndDB(t *testing.T) {
+	data, other := t.TempDir(), filepath.Join(t.TempDir(), "new")
+	file := filepath.Join(t.TempDir(), "backup")
+	s := serve(t, data)
+	for i := range 5 {
+		ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, fmt.Sprint("number ", i))
+	}
+	if out := ok(t, "backup", "--to", file, "--admin", s.admin); !strings.Contains(out, "verified") {
+		t.Errorf("backup: %s", out)
+	}
+	if _, errOut, code := run(t, "backup", "--to", file, "--admin", s.admin); code != exitFailed || !strings.Contains(errOut, "--force") {
+		t.Errorf("a second backup: exit %d %s", code, errOut)
+	}
+	if _, errOut, code := run(t, "backup", "--to", file+"2", "--admin", "127.0.0.1:1"); code != exitUnreachable || !strings.Contains(errOut, "--data") {
+		t.Errorf("no server: exit %d %s", code, errOut)
+	}
+	for _, args := range [][]string{
+		{"db", "check", "--data", data}, {"db", "compact", "--data", data}, {"db", "stats", "--data", data},
+		{"restore", "--from", file, "--data", data}, {"backup", "--to", file + "3", "--data", data},
+	} {
+		if _, errOut, code := run(t, args...); code != exitFailed || !strings.Contains(errOut, "locked by process") {
+			t.Errorf("%v of a running server: exit %d %s", args, code, errOut)
+		}
+	}
+	ok(t, "restore", "--from", file, "--data", other)
+	if out := ok(t, "db", "check", "--data", other); !strings.Contains(out, "in order: 5 entries") {
+		t.Errorf("check: %s", out)
+	}
+	if out := ok(t, "db", "stats", "--data", other); !strings.Contains(out, "users 1 and 2") {
+		t.Errorf("stats: %s", out)
+	}
+	ok(t, "db", "compact", "--data", other, "-o", "json")
+	restored := serve(t, other)
+	if out := ok(t, "history", "--user", "2", "--to", "1", "--addr", restored.addr); strings.Count(out, "number") != 5 {
+		t.Errorf("history: %s", out)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	ok(t, "backup", "--to", file+"4", "--data", data)
+}

@@ -30,7 +30,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%v: see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(), newVersion())
+	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(),
+		newBackup(), newRestore(), newDB(), newVersion())
 	return root
 }
 

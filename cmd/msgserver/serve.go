@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ type serveCommand struct {
 	cfg      server.Config
 	data     string
 	minFree  int64
+	retain   ageFlag
 	logLevel zapcore.Level
 }
 
@@ -44,6 +47,8 @@ func newServe() *cobra.Command {
 	f.BoolVar(&s.cfg.AllowInsecure, "allow-insecure", false, "listen beyond loopback although clients are not authenticated")
 	f.TextVar(&s.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
+
+	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever")
 
 	f.DurationVar(&s.cfg.BindTimeout, "bind-timeout", 10*time.Second, "a connection must be bound by then")
 	f.DurationVar(&s.cfg.IdleTimeout, "idle-timeout", 180*time.Second, "a silent connection is closed after this; 0 never")
@@ -76,6 +81,7 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	failed := make(chan error, 1)
 	db, err := storage.Open(s.data, storage.Options{
 		MinFree: s.minFree << 20,
+		Retain:  time.Duration(s.retain),
 		OnFatal: func(err error) {
 			select {
 			case failed <- err:
@@ -158,3 +164,30 @@ func tuneCollector() {
 		debug.SetGCPercent(400)
 	}
 }
+
+// ageFlag is a duration that may be given in days.
+type ageFlag time.Duration
+
+// String, Set and Type are pflag.Value's.
+func (a *ageFlag) String() string {
+	if *a == 0 {
+		return "0"
+	}
+	return time.Duration(*a).String()
+}
+
+func (a *ageFlag) Set(s string) error {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		*a = ageFlag(time.Duration(n) * 24 * time.Hour)
+		return err
+	}
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 0 {
+		err = errors.New("it is negative")
+	}
+	*a = ageFlag(d)
+	return err
+}
+
+func (a *ageFlag) Type() string { return "age" }

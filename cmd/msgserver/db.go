@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msgserver/msgserver/storage"
+)
+
+// newDB groups what works on the data of a stopped server.
+func newDB() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "db",
+		Short: "Check, measure or compact the data of a stopped server",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	cmd.AddCommand(
+		dbCommand("check", "Verify structure, checksums, seqs and index", storage.Check, func(r storage.Report) string {
+			return fmt.Sprintf("in order: %d entries (%d notices) in %d conversations, %d groups, %d marks, %s",
+				r.Entries, r.Notices, r.Conversations, r.Groups, r.Marks, size(r.FileBytes))
+		}),
+		dbCommand("stats", "Show what the file consists of", storage.Measure, sizesText),
+		dbCommand("compact", "Copy to a new file without free pages, verify it, and put it in place", storage.Compact, func(c storage.Compaction) string {
+			return fmt.Sprintf("compacted %s to %s, and verified", size(c.Before), size(c.After))
+		}),
+	)
+	return cmd
+}
+
+func dbCommand[T any](name, short string, work func(string, storage.Progress) (T, error), text func(T) string) *cobra.Command {
+	var data string
+	var out output
+	cmd := &cobra.Command{
+		Use: name + " --data DIR", Short: short, Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			show := newProgress("db " + name)
+			result, err := work(data, show.ratio)
+			show.clear()
+			if err != nil {
+				return err
+			}
+			return out.print(c, result, func() string { return text(result) })
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "./data", "the data directory")
+	out.flags(cmd)
+	return cmd
+}
+
+func sizesText(s storage.Sizes) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d entries in %d conversations, %d groups\n", s.Entries, s.Conversations, s.Groups)
+	fmt.Fprintf(&b, "file %s, of it free %s, %.0f bytes for each entry\n", size(s.FileBytes), size(s.FreeBytes), s.BytesPerEntry)
+	for _, bucket := range s.Buckets {
+		fmt.Fprintf(&b, "  %-11s %10d keys  %10s\n", bucket.Name, bucket.Keys, size(int64(bucket.Bytes)))
+	}
+	fmt.Fprint(&b, "busiest conversations:")
+	for _, c := range s.Top {
+		fmt.Fprintf(&b, "\n  %-44s %10d", c.Conversation, c.Entries)
+	}
+	return b.String()
+}
