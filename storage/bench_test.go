@@ -34,7 +34,7 @@ const (
 	benchUsers   = 100_000 // conversations: user i writes to user i+1
 	benchPayload = 200
 	benchBatch   = 64
-	benchWindow  = 4096 // messages that are not acknowledged, at most
+	benchWindow  = 3200 // messages that are not acknowledged, at most: 50 senders with 64 each
 )
 
 // feeder appends messages over all conversations in random order, without pause.

@@ -22,15 +22,16 @@ func newClock[K comparable, V any](budget int) *clock[K, V] {
 	return &clock[K, V]{byKey: map[K]*clocked[K, V]{}, budget: budget}
 }
 
-func (c *clock[K, V]) get(k K) (v V, ok bool) {
+// get gives what is kept under a key, nil if nothing is. It stays where it is until it is forgotten.
+func (c *clock[K, V]) get(k K) *V {
 	if e := c.byKey[k]; e != nil {
 		e.used = true
-		return e.value, true
+		return &e.value
 	}
-	return v, false
+	return nil
 }
 
-func (c *clock[K, V]) put(k K, v V, weight int) {
+func (c *clock[K, V]) put(k K, v V, weight int) *V {
 	e := c.byKey[k]
 	if e == nil {
 		e = &clocked[K, V]{key: k, at: len(c.ring)}
@@ -39,6 +40,7 @@ func (c *clock[K, V]) put(k K, v V, weight int) {
 	}
 	c.bytes += weight - e.weight
 	e.value, e.weight, e.used = v, weight, true
+	return &e.value
 }
 
 func (c *clock[K, V]) remove(k K) {
@@ -58,7 +60,7 @@ func (c *clock[K, V]) forget(e *clocked[K, V]) {
 }
 
 // evict makes room. What is pinned stays, even over the budget.
-func (c *clock[K, V]) evict(pinned func(V) bool) {
+func (c *clock[K, V]) evict(pinned func(*V) bool) {
 	for range 2 * len(c.ring) {
 		if c.bytes <= c.budget {
 			return
@@ -70,7 +72,7 @@ func (c *clock[K, V]) evict(pinned func(V) bool) {
 		case e.used:
 			e.used = false
 			c.hand++
-		case pinned != nil && pinned(e.value):
+		case pinned != nil && pinned(&e.value):
 			c.hand++
 		default:
 			c.forget(e)

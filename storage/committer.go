@@ -41,7 +41,7 @@ type committer struct {
 
 	last  uint64 // gid of the last op
 	date  int64  // of the last entry: dates never go back
-	convs *clock[service.ConvID, *convState]
+	convs *clock[service.ConvID, convState]
 
 	// The batch that is being decided.
 	now     int64
@@ -64,7 +64,7 @@ func newCommitter(db *DB, last uint64, date int64) *committer {
 	return &committer{
 		db: db, last: last, date: date,
 		maxBytes: min(maxBatchBytes, db.journal.maxBatch()),
-		convs:    newClock[service.ConvID, *convState](db.options.DedupBytes),
+		convs:    newClock[service.ConvID, convState](db.options.DedupBytes),
 		groups:   map[service.GroupID]*groupState{},
 		marks:    map[markKey]service.Marks{},
 	}

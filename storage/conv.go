@@ -21,16 +21,18 @@ type convState struct {
 
 func (s *convState) weight() int { return 200 + 4*cap(s.prints) }
 
-// add takes in the next entry.
-func (s *convState) add(p posting) {
+// add takes in the next entry; heavier says that the state weighs more now.
+func (s *convState) add(p posting) (heavier bool) {
 	s.last = p.seq
 	if !s.known {
-		return
+		return false
 	}
 	if len(s.prints) == dedupWindow+dedupSlack {
 		s.prints = s.prints[:copy(s.prints, s.prints[dedupSlack:])]
 	}
+	before := cap(s.prints)
 	s.prints = append(s.prints, fingerprint(p.sender, p.msgID))
+	return cap(s.prints) > before
 }
 
 // match finds the newest entry before seq below that has this fingerprint; 0 if none does.

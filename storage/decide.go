@@ -41,7 +41,9 @@ func (c *committer) append(r *request) error {
 	if err := c.stage(grown, staged{gid: gid, conv: m.Conv, state: conv, posting: p}); err != nil {
 		return err
 	}
-	conv.add(p)
+	if conv.add(p) {
+		c.convs.put(m.Conv, *conv, conv.weight())
+	}
 	r.seq, r.date = p.seq, c.now
 	return nil
 }
@@ -120,12 +122,12 @@ func (c *committer) entry(id service.ConvID, seq service.Seq) (service.Entry, er
 
 // conv is the state of a conversation, read if it is not known. Fingerprints are read when a message asks.
 func (c *committer) conv(id service.ConvID, prints bool) (*convState, error) {
-	s, ok := c.convs.get(id)
-	if !ok {
-		s = &convState{id: id}
-	}
-	if ok && (s.known || !prints) {
+	s := c.convs.get(id)
+	if s != nil && (s.known || !prints) {
 		return s, nil
+	}
+	if s == nil {
+		s = &convState{id: id}
 	}
 	limit := 1
 	if prints {
@@ -144,8 +146,7 @@ func (c *committer) conv(id service.ConvID, prints bool) (*convState, error) {
 	if prints {
 		c.print(s, page)
 	}
-	c.convs.put(id, s, s.weight())
-	return s, nil
+	return c.convs.put(id, *s, s.weight()), nil
 }
 
 // print makes the fingerprints of a conversation whose last entries are page, and those staged behind them.

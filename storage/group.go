@@ -80,7 +80,9 @@ func newGroupCache(budget int) *groupCache {
 func (c *groupCache) get(id service.GroupID) (g *groupState, published uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g, _ = c.clock.get(id)
+	if kept := c.clock.get(id); kept != nil {
+		g = *kept
+	}
 	return g, c.published
 }
 
@@ -104,7 +106,7 @@ func (c *groupCache) publish(g *groupState) {
 // keep puts a group in; the caller holds mu.
 func (c *groupCache) keep(g *groupState) {
 	c.clock.put(g.ID, g, g.weight())
-	c.clock.evict(func(g *groupState) bool { return g.gid > c.applied })
+	c.clock.evict(func(g **groupState) bool { return (*g).gid > c.applied })
 }
 
 // dropTail says that bbolt has every change up to gid.
