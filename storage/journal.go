@@ -74,8 +74,6 @@ var (
 	errJournalClosed = errors.New("journal is closed")
 )
 
-var journalTable = crc32.MakeTable(crc32.Castagnoli)
-
 // openJournal opens the journal of a directory, making it if there is none. One that exists keeps its size.
 // It must be replayed before the first write.
 func openJournal(dir string, size int64) (*journal, error) {
@@ -165,7 +163,7 @@ func (j *journal) encode(recs []record, length int) uint32 {
 		b = binary.LittleEndian.AppendUint64(b, recs[i].gid)
 		b = append(b, recs[i].op...)
 	}
-	sum := crc32.Update(j.chain, journalTable, b[4:])
+	sum := crc32.Update(j.chain, castagnoli, b[4:])
 	binary.LittleEndian.PutUint32(b, sum)
 	j.buf = append(b, zeros[:sectorUp(int64(len(b)))-int64(len(b))]...)
 	return sum

@@ -75,7 +75,7 @@ func (f *platterFile) lay(b []byte, sums bool) {
 	f.put(b[len(head):min(len(b), turnSize+minJournalSize-journalHeaderSize)], journalHeaderSize)
 	if sums {
 		binary.LittleEndian.PutUint64(f.cache[32:], minJournalSize)
-		binary.LittleEndian.PutUint32(f.cache[turnSize-4:], crc32.Checksum(f.cache[:turnSize-4], journalTable))
+		binary.LittleEndian.PutUint32(f.cache[turnSize-4:], crc32.Checksum(f.cache[:turnSize-4], castagnoli))
 		chain := binary.LittleEndian.Uint32(f.cache[turnSize-4:])
 		for at := journalHeaderSize; at < minJournalSize; {
 			rest := f.cache[at:]
@@ -84,7 +84,7 @@ func (f *platterFile) lay(b []byte, sums bool) {
 				break
 			}
 			copy(rest[8:16], f.cache[16:24])
-			chain = crc32.Update(chain, journalTable, rest[4:batchHeaderSize+length])
+			chain = crc32.Update(chain, castagnoli, rest[4:batchHeaderSize+length])
 			binary.LittleEndian.PutUint32(rest, chain)
 			at += int(sectorUp(int64(batchHeaderSize + length)))
 		}

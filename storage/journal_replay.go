@@ -113,7 +113,7 @@ func (j *journal) readBatch(file int, pos int64, chain uint32) (records []byte, 
 	if _, err := f.ReadAt(j.buf, pos+batchHeaderSize); err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
-	if crc32.Update(crc32.Update(chain, journalTable, header[4:]), journalTable, j.buf) != sum {
+	if crc32.Update(crc32.Update(chain, castagnoli, header[4:]), castagnoli, j.buf) != sum {
 		return nil, 0, nil
 	}
 	return j.buf, sum, nil

@@ -36,7 +36,7 @@ func (t turn) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, t.salt)
 	b = binary.LittleEndian.AppendUint64(b, t.prev)
 	b = binary.LittleEndian.AppendUint64(b, uint64(t.size))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, journalTable))
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	return b[:sectorSize]
 }
 
@@ -46,7 +46,7 @@ func (t turn) sum() uint32 { return binary.LittleEndian.Uint32(t.encode()[turnSi
 // decodeTurn reads a header; ok is false if it is none, or torn.
 func decodeTurn(b []byte) (t turn, ok bool) {
 	if string(b[:len(turnMagic)]) != turnMagic ||
-		binary.LittleEndian.Uint32(b[turnSize-4:]) != crc32.Checksum(b[:turnSize-4], journalTable) {
+		binary.LittleEndian.Uint32(b[turnSize-4:]) != crc32.Checksum(b[:turnSize-4], castagnoli) {
 		return turn{}, false
 	}
 	t.number = binary.LittleEndian.Uint64(b[8:])

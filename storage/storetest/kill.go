@@ -21,6 +21,7 @@ const RoundsEnv = "STORETEST_ROUNDS"
 
 const (
 	defaultRounds = 25
+	dirRounds     = 25                // then a new directory: every look at one reads all of it
 	childEnv      = "STORETEST_CHILD" // the directory of the child's store
 	childSeedEnv  = "STORETEST_CHILD_SEED"
 )
@@ -42,19 +43,28 @@ func Kill(t *testing.T, s Subject) {
 	}
 	seed := seeds(t, 1)[0]
 	rng := rand.New(rand.NewPCG(seed, 0))
-	dir, ledger := t.TempDir(), newLedger()
+	var dir string
+	var known *ledger
+	entries, acks := 0, 0
 	for round := range rounds {
+		if round%dirRounds == 0 {
+			dir, known = t.TempDir(), newLedger()
+		}
 		moment := randomMoment(rng)
-		err := killChild(t, dir, rng.Uint64(), moment, ledger)
+		err := killChild(t, dir, rng.Uint64(), moment, known)
 		// Now and then the next child finds what this one left, without a clean close in between.
-		if err == nil && (rng.IntN(3) > 0 || round == rounds-1) {
-			err = s.inspect(dir, ledger, rng)
+		last := round == rounds-1 || (round+1)%dirRounds == 0
+		if err == nil && (rng.IntN(3) > 0 || last) {
+			err = s.inspect(dir, known, rng)
 		}
 		if err != nil {
 			t.Fatalf("%s=%d, round %d, killed after %v: %v", SeedEnv, seed, round, moment, err)
 		}
+		if last {
+			entries, acks = entries+known.count(), acks+known.acks
+		}
 	}
-	t.Logf("%d kills, %d entries, %d acknowledgements", rounds, ledger.count(), ledger.acks)
+	t.Logf("%d kills, %d entries, %d acknowledgements", rounds, entries, acks)
 }
 
 // moment is when a child is killed: after so many acknowledgements, or after some time.

@@ -34,7 +34,7 @@ func seeds(t *testing.T, n int) []uint64 {
 
 // testRandom does random operations on a store and a model, and compares them, with reopening in between.
 func (s Subject) testRandom(t *testing.T) {
-	for _, seed := range seeds(t, 8) {
+	for _, seed := range seeds(t, 5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			g := &generator{rng: rand.New(rand.NewPCG(seed, 0)), model: newModel()}
 			h := s.open(t)
