@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,6 +24,7 @@ type admin struct {
 //	/healthz  200 while the process runs
 //	/readyz   200 while a new client would be taken, else 503 and why
 //	/stats    the counters, as JSON
+//	/debug/pprof/  profiles of the running process
 //	/backup   a backup of the store, if it can make one; cut off if it fails
 func listenAdmin(srv *Server, addr string) (*admin, error) {
 	l, err := net.Listen("tcp", addr)
@@ -34,6 +36,9 @@ func listenAdmin(srv *Server, addr string) (*admin, error) {
 	mux.HandleFunc("GET /readyz", srv.serveReady)
 	mux.HandleFunc("GET /stats", srv.serveStats)
 	mux.HandleFunc("GET /backup", srv.serveBackup)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	a := &admin{listener: l, server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}

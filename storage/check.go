@@ -150,7 +150,7 @@ func (c *checker) checkLog(tx *bbolt.Tx) error {
 func (c *checker) checkIndex(tx *bbolt.Tx) error {
 	log := tx.Bucket(bucketLog)
 	x := indexOf(tx)
-	err := x.runs.ForEach(func(k, run []byte) error {
+	err := x.runs().ForEach(func(k, run []byte) error {
 		return c.checkRun(log, service.ConvID(k[:16]), seqOfKey(k), run)
 	})
 	if err != nil {

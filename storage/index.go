@@ -15,12 +15,14 @@ import (
 // have a table of their own, where many share a page, because every sweep writes all of them again: with tails
 // among the runs a sweep rewrote a page for each conversation, and 1,165 instead of 700 bytes for each entry.
 type index struct {
-	runs, tails *bbolt.Bucket
+	tx    *bbolt.Tx
+	tails *bbolt.Bucket
 }
 
-func indexOf(tx *bbolt.Tx) index {
-	return index{runs: tx.Bucket(bucketIndex), tails: tx.Bucket(bucketTails)}
-}
+func indexOf(tx *bbolt.Tx) index { return index{tx: tx, tails: tx.Bucket(bucketTails)} }
+
+// runs are opened when they are needed: for most conversations the tail is enough.
+func (x index) runs() *bbolt.Bucket { return x.tx.Bucket(bucketIndex) }
 
 // tail is the last run of a conversation; count 0: nothing of it is in the index.
 func (x index) tail(c service.ConvID) (first service.Seq, run []byte, count int) {
@@ -61,7 +63,7 @@ func (x index) postings(c service.ConvID, from, to service.Seq) (ps []posting, e
 
 // older gives the postings of the runs from that with seq from to that with seq to.
 func (x index) older(c service.ConvID, from, to service.Seq) (ps []posting, err error) {
-	cur := x.runs.Cursor()
+	cur := x.runs().Cursor()
 	want := keyOfConv(c, from)
 	key, run := cur.Seek(want[:])
 	switch {
@@ -89,7 +91,8 @@ type indexWriter struct {
 
 func newIndexWriter(tx *bbolt.Tx) *indexWriter {
 	w := &indexWriter{index: indexOf(tx), retained: metaUint(tx, metaRetained)}
-	w.runs.FillPercent, w.tails.FillPercent = 0.5, 0.5
+	w.tails.FillPercent = 0.5
+	w.runs().FillPercent = 0.5 // a bucket is the same one throughout a writing transaction
 	return w
 }
 
@@ -121,7 +124,7 @@ func (w *indexWriter) put(c service.ConvID, ps []posting) (err error) {
 			continue
 		}
 		key := keyOfConv(c, run[0].seq)
-		if err := w.runs.Put(key[:], w.encode(nil, run[:runLength])); err != nil {
+		if err := w.runs().Put(key[:], w.encode(nil, run[:runLength])); err != nil {
 			return err
 		}
 		run = run[runLength:]

@@ -100,7 +100,7 @@ func (db *DB) overdue() (due, indexed bool) {
 // if there is none.
 func (x index) first(c service.ConvID, retained uint64) (service.Seq, error) {
 	var ps []posting
-	cur := x.runs.Cursor()
+	cur := x.runs().Cursor()
 	want := keyOfConv(c, 0)
 	for key, run := cur.Seek(want[:]); bytes.HasPrefix(key, c[:]); key, run = cur.Next() {
 		var err error

@@ -18,6 +18,9 @@ type window struct {
 
 	first, last service.Seq // of everything pending; 0 if nothing is
 	found       []located   // of the page, what is pending
+
+	looked  bool        // indexed was looked up
+	indexed service.Seq // the last in the index
 }
 
 // located is an entry that was found: op if it is in the tail, otherwise in the log.
@@ -69,22 +72,29 @@ func (w *window) bounds(last service.Seq) (lo, hi service.Seq) {
 	return lo, hi
 }
 
-// end is the last seq of the conversation, 0 if it has no entries.
+// end is the last seq of the conversation, 0 if it has no entries. It is looked up once: that of a new
+// conversation is all there is to find.
 func (w *window) end(tx *bbolt.Tx) service.Seq {
-	if w.last > 0 {
+	switch {
+	case w.last > 0:
 		return w.last
+	case !w.looked:
+		w.indexed, w.looked = indexOf(tx).last(w.conv), true
 	}
-	return indexOf(tx).last(w.conv)
+	return w.indexed
 }
 
 // page gives the whole page in ascending order, with what the index has of it. What has expired is left out.
 func (w *window) page(tx *bbolt.Tx) ([]located, error) {
-	x := indexOf(tx)
 	lo, hi := w.bounds(w.end(tx))
 	if w.first > 0 {
 		hi = min(hi, w.first-1)
 	}
-	if retained := metaUint(tx, metaRetained); retained > 0 && lo <= hi {
+	if lo > hi {
+		return w.found, nil
+	}
+	x := indexOf(tx)
+	if retained := metaUint(tx, metaRetained); retained > 0 {
 		first, err := x.first(w.conv, retained)
 		if err != nil {
 			return nil, err

@@ -161,7 +161,7 @@ func newLogger(level zapcore.Level) (*zap.Logger, error) {
 // default would collect many times a second under load. GOGC in the environment is stronger.
 func tuneCollector() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 }
 
