@@ -18,8 +18,8 @@ import (
 //
 // uv is an unsigned, v a signed varint; name and headImage are length and bytes; add, remove and members are
 // sorted lists of users. A notice has a change; members are there only if the change is an update. Who a
-// personal message is to follows from conv and from. crc is the CRC-32C, little endian, of the gid (u64, big
-// endian) and all that is before it, so that an op cannot pass for that of another gid.
+// personal message is to follows from conv and from. crc is the CRC-32C, little endian, of all that is before it.
+// It goes on from the halves of the gid, one xor the other, so that an op does not pass for that of another gid.
 const (
 	opEntry   byte = 1
 	opReceipt byte = 2
@@ -30,9 +30,7 @@ const crcSize = 4
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checksum(gid uint64, b []byte) uint32 {
-	var g [8]byte
-	binary.BigEndian.PutUint64(g[:], gid)
-	return crc32.Update(crc32.Checksum(g[:], castagnoli), castagnoli, b)
+	return crc32.Update(uint32(gid)^uint32(gid>>32), castagnoli, b)
 }
 
 // seal ends the op that begins at start.
