@@ -28,7 +28,7 @@ func retaining(h *hands) storage.Options {
 	return o
 }
 
-func headOf(t *testing.T, db *storage.DB, c service.ConvID) service.Head {
+func headOf(t testing.TB, db *storage.DB, c service.ConvID) service.Head {
 	t.Helper()
 	heads, err := db.Heads(context.Background(), []service.ConvID{c})
 	if err != nil {
