@@ -19,14 +19,6 @@ const (
 	maxBatchTime  = 5 * time.Millisecond // of deciding, when much has to be read from bbolt
 )
 
-// busyAfter is how long the committer waits for the applier when the journal is full.
-const busyAfter = 2 * time.Second
-
-// slowest is how long the committer waits before a batch when the applier is close to being too late. The wait
-// grows with the tail, so that under a load that the applier cannot follow everybody waits a little, instead of
-// some for long when the journal is full.
-const slowest = 20 * time.Millisecond
-
 // handOff is how many batches may wait for their dones before the committer waits for them.
 const handOff = 4
 
@@ -88,17 +80,6 @@ func (c *committer) run(answers chan<- answers) {
 			answers <- a
 		}
 	}
-}
-
-// slowDown waits while more than a quarter of a journal file is not applied, longest from three quarters on.
-func (c *committer) slowDown() {
-	file := c.db.journal.maxBatch()
-	over := c.db.recent.size() - file/4
-	if over <= 0 {
-		return
-	}
-	c.db.applier.hurry()
-	time.Sleep(min(slowest, slowest*time.Duration(over)/time.Duration(file/2)))
 }
 
 // commit decides and commits as many requests as make a batch, and says how many. Each has its answer then.
@@ -198,32 +179,6 @@ func (c *committer) stage(grown []byte, s staged) error {
 func (c *committer) reserve(n int) {
 	if cap(c.arena)-len(c.arena) < n {
 		c.arena = make([]byte, 0, max(n, arenaSize))
-	}
-}
-
-// write makes the batch durable. While the journal has no room it waits for the applier, for so long; after
-// that each batch is refused at once until there is room again.
-func (c *committer) write() error {
-	for {
-		err := c.db.journal.write(c.records)
-		if !errors.Is(err, errNoRoom) {
-			c.stuckSince = time.Time{}
-			return err
-		}
-		if c.stuckSince.IsZero() {
-			c.stuckSince = time.Now()
-		}
-		c.db.applier.hurry()
-		patience := time.NewTimer(busyAfter - time.Since(c.stuckSince))
-		select {
-		case <-c.db.applier.moved:
-			patience.Stop()
-		case <-patience.C:
-			return err
-		}
-		if c.db.failed() != nil {
-			return err
-		}
 	}
 }
 

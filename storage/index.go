@@ -12,8 +12,8 @@ import (
 
 // index finds the entries of a conversation within one transaction. The last postings of a conversation are
 // its tail; when that is longer than runLength its beginning becomes a run that is never written again. Tails
-// have a table of their own, where many share a page, because every sweep writes all of them again: with tails
-// among the runs a sweep rewrote a page for each conversation, and 1,165 instead of 700 bytes for each entry.
+// have a table of their own, where many share a page, because every sweep writes all of them again: among the runs
+// that would be a page for each conversation as soon as conversations are longer than a page.
 type index struct {
 	tx    *bbolt.Tx
 	tails *bbolt.Bucket
