@@ -1,0 +1,4 @@
+package codec
+
+// Guard is what runs before any MessagePack decode.
+var Guard = guard
