@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/msgserver/msgserver/codec"
@@ -56,7 +57,7 @@ func (c *Conn) Send(ctx context.Context, m Outgoing) (Sent, error) {
 // and done will not run.
 func (c *Conn) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)) error {
 	m.complete()
-	if err := m.check(c.opts.MaxFrame); err != nil {
+	if err := m.check(c.opts.Format, c.opts.MaxFrame); err != nil {
 		return err
 	}
 	if err := c.reserve(ctx); err != nil {
@@ -96,14 +97,7 @@ func (c *Conn) post(m *Outgoing, w call) error {
 		return fmt.Errorf("%s: not sent: %w", codec.Message, err)
 	}
 	req := m.request(codec.IntTask(c.opts.Format, task))
-	out := c.out.begin()
-	framed := codec.AppendMessageRequest(out, c.opts.Format, &req)
-	if size := len(framed) - len(out) - codec.HeaderLen; size > c.opts.MaxFrame {
-		c.out.end(out)
-		c.forget(task)
-		return oversized(codec.Message, size, c.opts.MaxFrame)
-	}
-	c.out.end(framed)
+	c.out.end(codec.AppendMessageRequest(c.out.begin(), c.opts.Format, &req))
 	return nil
 }
 
@@ -120,12 +114,27 @@ func (m *Outgoing) complete() {
 	}
 }
 
-// check refuses what the server would end the connection for. post measures the frame as it leaves.
-func (m *Outgoing) check(maxFrame int) error {
-	if size := len(m.Text) + len(m.MsgID) + len(m.Group); size > maxFrame {
+// inflation is how much longer a byte may get on the wire, as \u0001; frameExtra is what a message's frame
+// has beside its strings, at most.
+const (
+	inflation  = 6
+	frameExtra = 512
+)
+
+// check refuses what the server would end the connection for.
+func (m *Outgoing) check(f codec.Format, maxFrame int) error {
+	if err := checkText(codec.Message, m.Text, m.MsgID, m.Group); err != nil {
+		return err
+	}
+	size := len(m.Text) + len(m.MsgID) + len(m.Group)
+	if size <= maxFrame && inflation*size+frameExtra > maxFrame {
+		req := m.request(codec.IntTask(f, math.MaxInt64))
+		size = len(codec.AppendMessageRequest(nil, f, &req)) - codec.HeaderLen
+	}
+	if size > maxFrame {
 		return oversized(codec.Message, size, maxFrame)
 	}
-	return checkText(codec.Message, m.Text, m.MsgID, m.Group)
+	return nil
 }
 
 func (m *Outgoing) request(task codec.TaskID) codec.MessageRequest {

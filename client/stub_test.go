@@ -17,7 +17,11 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"), // the worker pool of the
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))          // server's gnet never ends
+}
 
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second

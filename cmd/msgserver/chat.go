@@ -8,20 +8,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msgserver/msgserver/client"
 	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
 )
-
-// chat is a conversation on a terminal.
-type chat struct {
-	conn *client.Conn
-	with client.Conversation
-	out  io.Writer
-}
 
 func newChat() *cobra.Command {
 	var (
@@ -31,24 +26,21 @@ func newChat() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat --user ID (--to ID | --group ID)",
 		Short: "Talk to a user or a group",
-		Long:  "Talk to a user or a group: each line is a message. End with /quit or the end of the input.",
-		Args:  noArgs,
+		Long: "Talk to a user or a group: what you missed comes first, then each line you type is a message. A server that\n" +
+			"goes away is waited for, and nothing is lost. End with /quit or the end of the input.",
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			conv, err := with.conversation()
 			if err != nil {
 				return err
 			}
-			dialCtx, cancel := context.WithTimeout(c.Context(), conn.timeout)
-			defer cancel()
-			connected, err := conn.open(dialCtx, client.Options{})
-			if err != nil {
-				return err
+			if err := conn.do(c, func(context.Context, *client.Conn) error { return nil }); err != nil {
+				return err // there is no server yet, or it does not want us
 			}
-			defer connected.Close()
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			talk := &chat{conn: connected, with: conv, out: c.OutOrStdout()}
-			return talk.run(ctx, c.InOrStdin())
+			talk := &chat{with: conv, out: c.OutOrStdout()}
+			return talk.run(ctx, &conn, c.InOrStdin())
 		},
 	}
 	conn.flags(cmd)
@@ -56,9 +48,34 @@ func newChat() *cobra.Command {
 	return cmd
 }
 
-// run talks until the input ends, the user interrupts or the connection ends.
-func (t *chat) run(ctx context.Context, in io.Reader) error {
-	fmt.Fprintf(t.out, "you are user %d; each line is a message, /quit ends\n", t.conn.User())
+// chat is a conversation on a terminal.
+type chat struct {
+	client *client.Client
+	with   client.Conversation
+
+	mu    sync.Mutex
+	out   io.Writer // guarded by mu
+	apart bool      // guarded by mu: the connection is lost
+}
+
+// run talks until the input ends, the user interrupts or the server refuses for good.
+func (t *chat) run(ctx context.Context, conn *connection, in io.Reader) error {
+	format, err := conn.wire()
+	if err != nil {
+		return err
+	}
+	t.client, err = client.New(conn.addr, conn.user.id, client.ClientOptions{
+		Conn:      client.Options{Format: format},
+		NoConfirm: true, // only what was shown is confirmed, and as read
+		OnState:   t.state,
+		OnReceipt: t.receipt,
+	})
+	if err != nil {
+		return err
+	}
+	t.print("you are user %d; each line is a message, /quit ends", conn.user.id)
+	ended := make(chan error, 1)
+	go func() { ended <- t.listen(ctx) }()
 	lines := make(chan string)
 	go func() { // ends with the process: a read of a terminal cannot be interrupted
 		defer close(lines)
@@ -66,58 +83,107 @@ func (t *chat) run(ctx context.Context, in io.Reader) error {
 			lines <- scan.Text()
 		}
 	}()
-	ended := make(chan error, 1)
-	go func() { ended <- t.listen(ctx) }()
 	for {
 		select {
 		case line, ok := <-lines:
 			if !ok || line == "/quit" {
-				return nil
+				return t.leave(ctx, conn)
 			}
 			if line == "" {
 				continue
 			}
 			if err := t.say(ctx, line); err != nil {
-				return err
+				return errors.Join(err, t.client.Close())
 			}
 		case err := <-ended:
 			if errors.Is(err, context.Canceled) {
-				return nil
+				return t.leave(context.Background(), conn)
 			}
-			return err
+			return errors.Join(err, t.client.Close())
 		}
 	}
 }
 
-func (t *chat) say(ctx context.Context, text string) error {
-	sent, err := t.conn.Send(ctx, client.Outgoing{To: t.with.Peer, Group: t.with.Group, Text: text})
-	var refused *client.Error
-	switch {
-	case errors.As(err, &refused):
-		fmt.Fprintln(t.out, "not sent:", refused)
-		return nil
-	case err != nil:
-		return err
-	}
-	fmt.Fprintf(t.out, "%s  #%d  stored\n", clock(sent.ServerReceiveDate), sent.Seq)
-	return nil
+// leave waits until what was typed is on the server, but not for ever.
+func (t *chat) leave(ctx context.Context, conn *connection) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.timeout)
+	defer cancel()
+	return t.client.Drain(ctx)
 }
 
-// listen prints what others say and do.
+// say sends a line. It is shown as stored when the server says so, however long that takes.
+func (t *chat) say(ctx context.Context, text string) error {
+	return t.client.SendAsync(ctx, client.Outgoing{To: t.with.Peer, Group: t.with.Group, Text: text}, func(sent client.Sent, err error) {
+		if err != nil {
+			t.print("not sent: %q: %v", text, err)
+			return
+		}
+		t.print("%s  #%d  stored", clock(sent.ServerReceiveDate), sent.Seq)
+	})
+}
+
+// listen shows what others say and do, and confirms it as read. What belongs to other conversations is
+// announced, and stays unconfirmed.
 func (t *chat) listen(ctx context.Context) error {
-	for p, err := range t.conn.Pushes(ctx) {
+	for e, err := range t.client.Messages(ctx) {
 		if err != nil {
 			return err
 		}
-		switch body := p.Body.(type) {
-		case *codec.ErrorBody:
-			fmt.Fprintln(t.out, "server:", body.Error)
-		case *codec.DrainBody:
-			fmt.Fprintln(t.out, "server:", body.Error)
-		case *codec.StatusBody:
-		default:
-			fmt.Fprintln(t.out, entryLine(p.Label, p.Body))
+		if e.Conversation != t.with {
+			t.elsewhere(e)
+			continue
+		}
+		t.print("%s", entryLine(e.Label, e.Content))
+		if err := t.client.Confirm(ctx, t.with, service.StateRead, e.Seq); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (t *chat) elsewhere(e client.Entry) {
+	m, isMessage := e.Message()
+	switch {
+	case !isMessage || service.UserID(m.FromUserID) == t.client.User():
+	case e.Group != "":
+		t.print("(user %d wrote in group %s)", m.FromUserID, e.Group)
+	default:
+		t.print("(user %d wrote to you: chat --to %d)", m.FromUserID, m.FromUserID)
+	}
+}
+
+// state tells of lost and found connections.
+func (t *chat) state(s client.State) {
+	t.mu.Lock()
+	was := t.apart
+	t.apart = s.Phase == client.Waiting || was && s.Phase == client.Connecting
+	is := t.apart
+	t.mu.Unlock()
+	switch {
+	case is && !was:
+		t.print("connection lost, trying again…")
+	case was && !is && s.Phase == client.Online:
+		t.print("connected again")
+	}
+}
+
+// receipt shows how far a message of ours has come.
+func (t *chat) receipt(v client.Conversation, r codec.StatusBody) {
+	if v != t.with {
+		return
+	}
+	text := "delivered ✓✓"
+	if r.State == int(service.StateRead) {
+		text = "read ✓✓"
+	}
+	if v.Group != "" {
+		text += fmt.Sprintf(" by %d", r.UserID.ID)
+	}
+	t.print("          #%d  %s", r.Seq, text)
+}
+
+func (t *chat) print(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, format+"\n", args...)
 }

@@ -195,6 +195,7 @@ func TestTwoPeopleTalkAndTheServerDies(t *testing.T) {
 	two.sees("1: hello two")
 	two.say("hello one")
 	one.sees("2: hello one")
+	one.sees("#1  read")
 
 	// What was acknowledged before a kill -9 is there after it.
 	var sent []string
@@ -231,6 +232,31 @@ func TestTwoPeopleTalkAndTheServerDies(t *testing.T) {
 	// The same msgId again is the same message.
 	if out := ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, "--msg-id", "id-0", "number 0"); !strings.Contains(out, "seq 3,") {
 		t.Errorf("sent again: %s", out)
+	}
+}
+
+func TestChatOutlivesTheServer(t *testing.T) {
+	data := t.TempDir()
+	s := serve(t, data)
+	ok(t, "send", "--user", "2", "--to", "1", "--addr", s.addr, "you missed this")
+	one := chatting(t, "--user", "1", "--to", "2", "--addr", s.addr)
+	one.sees("2: you missed this")
+	if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	one.sees("connection lost")
+	one.say("typed meanwhile")
+	again := serve(t, data, "--listen", s.addr)
+	one.sees("connected again")
+	one.sees("#2  stored")
+	two := chatting(t, "--user", "2", "--to", "1", "--addr", again.addr)
+	two.sees("1: typed meanwhile")
+	one.sees("#2  read")
+	two.say("welcome back")
+	one.sees("2: welcome back")
+	if history := ok(t, "history", "--user", "1", "--to", "2", "--addr", again.addr); strings.Count(history, "typed meanwhile") != 1 {
+		t.Errorf("history: %s", history)
 	}
 }
 

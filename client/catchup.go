@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+const (
+	// sessionPage is how many conversations are listed at a time; the protocol's limit.
+	sessionPage = 200
+	// confirmEvery is how long deliveries gather before they are confirmed.
+	confirmEvery = 50 * time.Millisecond
+)
+
+// catchUp finds out what was missed before this connection, and fetches what is missing as long as it lasts.
+// A connection on which that fails is ended: another may do better.
+func (c *Client) catchUp(ctx context.Context, conn *Conn) {
+	err := c.syncList(ctx, conn)
+	if err == nil {
+		err = c.fetchMissing(ctx, conn)
+	}
+	if ctx.Err() == nil {
+		conn.end(fmt.Errorf("fetch what is missing: %w", err))
+	}
+}
+
+// syncList reads the list of conversations, for how far each of them goes.
+func (c *Client) syncList(ctx context.Context, conn *Conn) error {
+	for after := ""; ; {
+		var list *codec.SessionList
+		err := c.patiently(ctx, func(ctx context.Context) (err error) {
+			list, err = conn.Sessions(ctx, sessionPage, after)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		for i := range list.Sessions {
+			s := &list.Sessions[i]
+			c.feed.listed(conversation(s.SessionID, service.UserID(s.PeerID.ID)), s.Seq, s.DeliveredSeq)
+		}
+		last := !list.More || list.After == "" || list.After == after
+		if last {
+			c.feed.endSync()
+		}
+		c.ringFeed()
+		c.mu.Unlock()
+		if last {
+			return nil
+		}
+		after = list.After
+	}
+}
+
+// fetchMissing asks for what the feed wants, page by page.
+func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
+	for caughtUp := false; ; {
+		c.mu.Lock()
+		want, ok, wait, idle := c.feed.want(time.Now())
+		change := c.lag.wait()
+		c.mu.Unlock()
+		if idle && !caughtUp {
+			caughtUp = true
+			c.tell(State{Phase: CaughtUp})
+		}
+		if !ok {
+			if err := waitFor(ctx, change, wait); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.fetch(ctx, conn, want); err != nil {
+			return err
+		}
+	}
+}
+
+// waitFor waits for a change, at most for a time if that is not 0.
+func waitFor(ctx context.Context, change <-chan struct{}, most time.Duration) error {
+	var due <-chan time.Time
+	if most > 0 {
+		t := time.NewTimer(most)
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-change:
+	case <-due:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
+	var page *codec.Timeline
+	err := c.patiently(ctx, func(ctx context.Context) (err error) {
+		page, err = conn.HistoryPage(ctx, HistoryPage{Conversation: want.conv, After: want.after, HasAfter: true, Limit: want.limit})
+		return err
+	})
+	code, refused := CodeOf(err)
+	gone := refused && (code == service.NotFound || code == service.Denied)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.ringFeed()
+	if err != nil {
+		c.feed.unfetched(want, gone)
+		if gone {
+			return nil
+		}
+		return err
+	}
+	entries := make([]Entry, 0, len(page.Messages))
+	for _, item := range page.Messages {
+		if e, ok := entryOf(c.user, item.LabelName, item.Content); ok && e.Conversation == want.conv {
+			entries = append(entries, e)
+		}
+	}
+	c.feed.fetched(want, entries, page.More, c.isOwn)
+	return nil
+}
+
+// patiently asks, and asks again while the server says that it is busy.
+func (c *Client) patiently(ctx context.Context, ask func(context.Context) error) error {
+	again := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64, tries: 1}
+	for {
+		within, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
+		err := ask(within)
+		cancel()
+		code, refused := CodeOf(err)
+		if err == nil || !refused || !code.Retry() {
+			return err
+		}
+		if err := sleep(ctx, again.next(0)); err != nil {
+			return err
+		}
+	}
+}
+
+// confirmDelivered tells the server what the application has taken.
+func (c *Client) confirmDelivered(ctx context.Context, conn *Conn) {
+	for {
+		c.mu.Lock()
+		conv, seq, ok := c.feed.confirm()
+		change := c.confirms.wait()
+		c.mu.Unlock()
+		if !ok {
+			if waitFor(ctx, change, 0) != nil || sleep(ctx, confirmEvery) != nil {
+				return
+			}
+			continue
+		}
+		err := c.patiently(ctx, func(ctx context.Context) error {
+			return conn.Confirm(ctx, conv, service.StateDelivered, seq)
+		})
+		_, refused := CodeOf(err)
+		if err != nil && !refused {
+			seq = 0 // on the next connection, then
+		}
+		c.mu.Lock()
+		c.feed.confirmedTo(conv, seq)
+		c.mu.Unlock()
+		switch {
+		case refused:
+			c.opts.OnError(fmt.Errorf("confirm what was delivered: %w", err))
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			conn.end(fmt.Errorf("confirm what was delivered: %w", err))
+			return
+		}
+	}
+}

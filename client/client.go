@@ -1,0 +1,276 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// Client is a user's lasting presence on a server. It connects and connects again, repeats what was not
+// acknowledged, finds out what was missed, and gives the application every entry of every conversation of the
+// user in order and once: Messages. It is safe for concurrent use.
+//
+// Messages that this Client sends itself are answered by Send and do not come through Messages, unless the
+// application lags more than a thousand of them behind. What other devices of the user send does come.
+// Once means: once in the life of a Client. Cursors are saved now and then, so after a crash the last entries
+// may come again.
+//
+// It keeps about 300 bytes for each conversation of the user, a bounded queue and a bounded outbox. What the
+// application does not take is left on the server until it does; nothing waits for it.
+type Client struct {
+	// Static after New.
+	addr   string
+	user   service.UserID
+	opts   ClientOptions
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	all    sync.WaitGroup // every goroutine
+	done   chan struct{}  // closed when the Client has stopped
+
+	saving sync.Mutex // one Save at a time
+
+	telling sync.Mutex // one OnState at a time
+	told    State      // guarded by telling: the last one
+
+	mu       sync.Mutex
+	conn     *Conn         // guarded by mu: bound; nil while there is none
+	feed     *feed         // guarded by mu
+	outbox   *outbox       // guarded by mu
+	pause    *time.Timer   // guarded by mu: the outbox waits, because the server is busy
+	busy     backoff       // guarded by mu: of pause
+	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
+	draining bool          // guarded by mu: nothing more is to be sent
+	err      error         // guarded by mu: why it stopped
+	changed  bell          // guarded by mu: conn, outbox, draining or err
+	arrived  bell          // guarded by mu: there is something in the feed to take, or err
+	lag      bell          // guarded by mu: there may be something to fetch
+	confirms bell          // guarded by mu: there is something to confirm
+}
+
+// bell wakes those who wait for a change. The lock of what changes guards it.
+type bell struct{ ch chan struct{} }
+
+// wait gives what the next ring closes.
+func (b *bell) wait() <-chan struct{} {
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *bell) ring() {
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}
+
+// New makes the Client of a user and starts to connect. The only error is that of reading the cursors. Close it.
+func New(addr string, user service.UserID, opts ClientOptions) (*Client, error) {
+	opts = opts.withDefaults()
+	cursors, found, err := opts.Cursors.Load(user)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{
+		addr: addr, user: user, opts: opts, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+		feed: newFeed(user, opts.Queue), outbox: newOutbox(opts.Outbox, opts.OutboxBytes),
+		busy: backoff{min: opts.RetryMin, max: opts.RetryMax, random: rand.Float64, tries: 1},
+	}
+	if found {
+		c.feed.restore(cursors)
+	}
+	c.all.Go(c.run)
+	c.all.Go(c.keepCursors)
+	return c, nil
+}
+
+// User is the user whose Client it is.
+func (c *Client) User() service.UserID { return c.user }
+
+// Done is closed when the Client has stopped for good; Err then says why.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err says why the Client has stopped: ErrClosed after Close, or what does not heal, such as an *Error with the code
+// service.Unauthenticated, or one with the label kickedNoti because the same device has connected elsewhere.
+// It is nil before.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Conn gives the present connection, bound, for requests that the Client has no method for. It waits while there
+// is none. Do not close it.
+func (c *Client) Conn(ctx context.Context) (*Conn, error) {
+	for {
+		c.mu.Lock()
+		conn, err, changed := c.conn, c.err, c.changed.wait()
+		c.mu.Unlock()
+		if conn != nil || err != nil {
+			return conn, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("not connected: %w", ctx.Err())
+		}
+	}
+}
+
+// Do runs ask with a connection, and runs it again when the connection ended under it or the server was busy.
+// It is for what may be done twice: reading, confirming, adding members.
+func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
+	again := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64, tries: 1}
+	for {
+		conn, err := c.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		err = ask(conn)
+		code, refused := CodeOf(err)
+		switch {
+		case err == nil || ctx.Err() != nil || refused && !code.Retry():
+			return err
+		case !refused && !errors.Is(err, ErrClosed):
+			return err
+		}
+		// Also after an end: until the Client knows, Conn gives the same connection.
+		if sleep(ctx, again.next(0)) != nil {
+			return err
+		}
+	}
+}
+
+// Confirm says that everything of a conversation up to seq has been read (service.StateRead) or delivered.
+func (c *Client) Confirm(ctx context.Context, v Conversation, state service.State, seq uint64) error {
+	return c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) })
+}
+
+// Drain sends nothing more that is new, waits until everything in the outbox is answered, and closes. If ctx ends
+// before, it closes too and says how many messages have no answer.
+func (c *Client) Drain(ctx context.Context) error {
+	c.mu.Lock()
+	c.draining = true
+	c.changed.ring()
+	left, err := c.outbox.len(), error(nil)
+	for left > 0 && c.err == nil && err == nil {
+		changed := c.changed.wait()
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		c.mu.Lock()
+		left = c.outbox.len()
+	}
+	c.mu.Unlock()
+	if left > 0 {
+		err = fmt.Errorf("%d messages have no answer: %w", left, err)
+	}
+	return errors.Join(err, c.Close())
+}
+
+// Close ends the connection and everything else, and saves the cursors; its error is that of saving. Messages
+// without an answer end with ErrUnknownOutcome, those that were never written with ErrClosed.
+func (c *Client) Close() error {
+	c.stop(ErrClosed)
+	c.all.Wait()
+	return c.saveCursors()
+}
+
+// stop ends the Client once.
+func (c *Client) stop(why error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = why
+	letters := c.outbox.empty()
+	if c.pause != nil {
+		c.pause.Stop()
+	}
+	c.changed.ring()
+	c.arrived.ring()
+	c.mu.Unlock()
+	c.cancel()
+	for _, l := range letters {
+		l.done(Sent{}, l.lost(why))
+	}
+	close(c.done)
+	c.tell(State{Phase: Stopped, Err: why})
+}
+
+// tell calls OnState; nothing follows Stopped.
+func (c *Client) tell(s State) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if c.told.Phase != Stopped {
+		c.told = s
+		c.opts.OnState(s)
+	}
+}
+
+// pushed takes what the server pushes, on the goroutine that reads.
+func (c *Client) pushed(p Push) {
+	switch body := p.Body.(type) {
+	case *codec.StatusBody:
+		c.opts.OnReceipt(conversation(body.SessionID, service.UserID(body.UserID.ID)), *body)
+	case *codec.DrainBody:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.drain = min(max(time.Duration(body.RetryAfterMs)*time.Millisecond, 0), c.opts.RetryMax)
+	default:
+		e, ok := entryOf(c.user, p.Label, p.Body)
+		if !ok {
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.feed.pushed(e, c.isOwn(e), time.Now())
+		c.ringFeed()
+	}
+}
+
+// isOwn reports whether an entry is a message of this Client that waits for its answer; c.mu is held.
+func (c *Client) isOwn(e Entry) bool {
+	m, ok := e.Message()
+	return ok && service.UserID(m.FromUserID) == c.user && c.outbox.has(m.MsgID)
+}
+
+// ringFeed wakes whoever the feed may have something for; c.mu is held.
+func (c *Client) ringFeed() {
+	if len(c.feed.queue) > 0 {
+		c.arrived.ring()
+	}
+	if len(c.feed.lagging) > 0 || len(c.feed.queue) == 0 {
+		c.lag.ring()
+	}
+	if len(c.feed.confirms) > 0 {
+		c.confirms.ring()
+	}
+}
+
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,123 @@
+package client
+
+import "time"
+
+// This file is the part of the feed that finds out what is missing: after a connection was lost, behind a gap,
+// and where there was no room for what came.
+
+// beginSync comes before a connection is made. Then the list of conversations is read: listed takes its
+// lines, endSync ends it.
+func (f *feed) beginSync() {
+	f.syncs++
+	for _, t := range f.lines {
+		t.floor = t.handed
+	}
+}
+
+// listed notes that a conversation has entries up to head, and how far the user has confirmed it from anywhere.
+func (f *feed) listed(conv Conversation, head, delivered uint64) {
+	t := f.line(conv)
+	if !t.adopted {
+		t.begin(delivered)
+		f.dirty = true
+	}
+	if head < t.floor { // the server was restored from a backup
+		f.early -= t.rewind(head)
+		f.dirty = true
+	}
+	t.listed, t.left, t.confirmed = f.syncs, false, delivered
+	t.head = max(t.head, head)
+	f.advance(t, time.Time{})
+}
+
+// endSync asks for the end of every conversation that was not in the list: the user may have been removed from
+// a group, and there is an entry that says so.
+func (f *feed) endSync() {
+	for _, t := range f.lines {
+		if t.listed == f.syncs {
+			continue
+		}
+		if !t.adopted {
+			t.begin(t.head) // it began after the list was read
+		} else {
+			t.probe = !t.left
+		}
+		f.advance(t, time.Time{})
+	}
+	if !f.synced {
+		f.synced, f.dirty = true, true
+	}
+}
+
+// fetch is a page to ask the server for: what comes behind after.
+type fetch struct {
+	conv  Conversation
+	after uint64
+	limit int
+	head  uint64 // the newest entry that was known when asking
+}
+
+// want says what to ask for now. Otherwise wait is when to look again, 0 if only a change can bring something;
+// idle says that nothing is missing at all.
+func (f *feed) want(now time.Time) (w fetch, ok bool, wait time.Duration, idle bool) {
+	f.prune()
+	room := f.limit - len(f.queue)
+	if room < (f.limit+3)/4 {
+		return fetch{}, false, 0, len(f.lagging) == 0 && len(f.blocked) == 0
+	}
+	for i, t := range f.lagging {
+		if left := gapDelay - now.Sub(t.since); left > 0 {
+			if wait == 0 || left < wait {
+				wait = left
+			}
+			continue
+		}
+		f.lagging = append(f.lagging[:i], f.lagging[i+1:]...)
+		t.lagging, f.fetching = false, t
+		return fetch{conv: t.conv, after: t.handed, limit: min(room, historyPage), head: t.head}, true, 0, false
+	}
+	return fetch{}, false, wait, len(f.lagging) == 0 && len(f.blocked) == 0
+}
+
+// prune forgets the gaps that have closed by themselves.
+func (f *feed) prune() {
+	kept := f.lagging[:0]
+	for _, t := range f.lagging {
+		if t.missing() {
+			kept = append(kept, t)
+		} else {
+			t.lagging = false
+		}
+	}
+	clear(f.lagging[len(kept):])
+	f.lagging = kept
+}
+
+// fetched takes the page that was wanted; own says which of its entries this Client sent.
+func (f *feed) fetched(w fetch, page []Entry, more bool, own func(Entry) bool) {
+	t := f.fetching
+	f.fetching = nil
+	last := w.after
+	for i := range page {
+		if own(page[i]) {
+			t.offer(page[i].Seq, nil, true)
+		} else {
+			f.offer(t, &page[i], true)
+		}
+		last = max(last, page[i].Seq)
+	}
+	t.settle(last, w.head, more && last > w.after)
+	f.advance(t, time.Time{})
+}
+
+// unfetched gives back what was wanted. gone says that the conversation cannot be read any more: what came
+// by itself is all there is.
+func (f *feed) unfetched(w fetch, gone bool) {
+	t := f.fetching
+	f.fetching = nil
+	if gone {
+		t.settle(w.after, w.head, false)
+		t.left = true
+	}
+	f.advance(t, time.Time{})
+}

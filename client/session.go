@@ -1,0 +1,163 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// run keeps the Client connected until it stops.
+func (c *Client) run() {
+	retry := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64}
+	for {
+		c.tell(State{Phase: Connecting})
+		lived, err := c.session()
+		if c.ctx.Err() != nil {
+			return
+		}
+		if !heals(err) {
+			c.stop(err)
+			return
+		}
+		wait := retry.next(lived)
+		if asked := c.askedToWait(); asked > 0 {
+			wait = asked + time.Duration(rand.Float64()*float64(asked))
+		}
+		c.tell(State{Phase: Waiting, Err: err, RetryIn: wait})
+		if sleep(c.ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// askedToWait is what a server that shut down asked for, once.
+func (c *Client) askedToWait() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := c.drain
+	c.drain = 0
+	return asked
+}
+
+// fatalError is what a new connection would not change.
+type fatalError struct{ error }
+
+func (e fatalError) Unwrap() error { return e.error }
+
+// heals reports whether another attempt may end otherwise than with err.
+func heals(err error) bool {
+	var refused *Error
+	if errors.As(err, new(fatalError)) {
+		return false
+	}
+	return !errors.As(err, &refused) || refused.Label != codec.KickedNoti || refused.Code.Retry()
+}
+
+// session is the life of one connection. lived is how long it was of use.
+func (c *Client) session() (lived time.Duration, err error) {
+	c.mu.Lock()
+	c.feed.beginSync()
+	c.mu.Unlock()
+	conn, err := c.connect()
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	began := time.Now()
+	c.tell(State{Phase: Online})
+	c.mu.Lock()
+	c.conn = conn
+	c.postAll()
+	c.changed.ring()
+	c.mu.Unlock()
+
+	ctx, cancel := context.WithCancel(c.ctx)
+	var both sync.WaitGroup
+	both.Go(func() { c.catchUp(ctx, conn) })
+	if !c.opts.NoConfirm {
+		both.Go(func() { c.confirmDelivered(ctx, conn) })
+	}
+	select {
+	case <-conn.Done():
+	case <-ctx.Done():
+	}
+	cancel()
+	c.mu.Lock()
+	c.conn = nil
+	c.release()
+	c.changed.ring()
+	c.mu.Unlock()
+	both.Wait()
+	return time.Since(began), conn.Err()
+}
+
+// connect dials and binds.
+func (c *Client) connect() (*Conn, error) {
+	conn, err := c.attempt()
+	if code, _ := CodeOf(err); code == service.Unauthenticated && c.opts.Token != nil {
+		conn, err = c.attempt() // the token may have expired on its way
+	}
+	if code, refused := CodeOf(err); refused && !code.Retry() && !errors.Is(err, ErrClosed) {
+		err = fatalError{err}
+	}
+	return conn, err
+}
+
+func (c *Client) attempt() (*Conn, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.RequestTimeout)
+	defer cancel()
+	opts := c.opts.Conn
+	opts.OnPush = c.pushed
+	opts.Token = ""
+	if c.opts.Token != nil {
+		token, err := c.opts.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("get a token: %w", err)
+		}
+		opts.Token = token
+	}
+	conn, err := Dial(ctx, c.addr, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(ctx, c.user); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("bind user %d: %w", c.user, err)
+	}
+	return conn, nil
+}
+
+// keepCursors saves them now and then while they move.
+func (c *Client) keepCursors() {
+	for sleep(c.ctx, c.opts.SaveEvery) == nil {
+		if err := c.saveCursors(); err != nil {
+			c.opts.OnError(err)
+		}
+	}
+}
+
+// saveCursors saves them if they have moved.
+func (c *Client) saveCursors() error {
+	c.saving.Lock()
+	defer c.saving.Unlock()
+	c.mu.Lock()
+	if !c.feed.dirty || !c.feed.synced {
+		c.mu.Unlock()
+		return nil
+	}
+	cursors := c.feed.cursors()
+	c.mu.Unlock()
+	err := c.opts.Cursors.Save(c.user, cursors)
+	if err != nil {
+		c.mu.Lock()
+		c.feed.dirty = true
+		c.mu.Unlock()
+	}
+	return err
+}
