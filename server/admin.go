@@ -80,7 +80,11 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (srv *Server) serveStats(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(srv.stats.Values())
+	stats := map[string]any{"server": srv.stats.Values()}
+	if srv.cfg.StoreStats != nil {
+		stats["store"] = srv.cfg.StoreStats()
+	}
+	_ = json.NewEncoder(w).Encode(stats)
 }
 
 // serveBackup streams a backup. What has been sent cannot be taken back, so a failure cuts the connection, and

@@ -30,6 +30,8 @@ type Config struct {
 	Queue           int // requests of one connection that wait for a worker; default 64
 	Workers         int // goroutines that read from the store; default 16
 
+	StoreStats func() any // the store's numbers, for /stats; nil: it has none
+
 	Limits service.Limits
 	Clock  func() time.Time // default time.Now
 }

@@ -45,14 +45,14 @@ func (s *session) admit() error {
 		s.inFlight.Add(-1)
 		return service.Errorf(service.Busy, "%d messages of this connection are not answered yet: wait for answers before sending more", s.srv.cfg.InFlight)
 	}
-	s.srv.inFlight.Add(1)
+	s.srv.stats.Waiting.Add(1)
 	return nil
 }
 
 // settle lets go of a message that was admitted and is decided now.
 func (s *session) settle() {
 	s.inFlight.Add(-1)
-	s.srv.inFlight.Add(-1)
+	s.srv.stats.Waiting.Add(-1)
 }
 
 // acknowledge tells the sender that the message is on the disk.

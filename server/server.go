@@ -36,7 +36,6 @@ type Server struct {
 	pool  *pool
 
 	sessionID atomic.Uint64
-	inFlight  atomic.Int64 // messages and requests that are not answered yet
 	draining  atomic.Bool
 	backingUp atomic.Bool
 
@@ -110,7 +109,7 @@ func (srv *Server) Run(ctx context.Context) error {
 	defer stopWheel()
 
 	stopped := make(chan error, 1)
-	background.Go(func() { stopped <- srv.runEngine() })
+	go func() { stopped <- srv.runEngine() }() // stopEngine waits for it, bounded
 
 	select {
 	case err := <-stopped:
@@ -172,7 +171,7 @@ func (srv *Server) announceDrain() {
 func (srv *Server) awaitAnswers(deadline time.Time) int64 {
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
-	for left := srv.inFlight.Load(); ; left = srv.inFlight.Load() {
+	for left := srv.stats.Waiting.Load(); ; left = srv.stats.Waiting.Load() {
 		if left == 0 || time.Now().After(deadline) {
 			return left
 		}

@@ -134,7 +134,7 @@ func (s *session) markClosed() bool {
 		return false
 	}
 	s.closed = true
-	s.srv.inFlight.Add(-int64(len(s.tasks)))
+	s.srv.stats.Waiting.Add(-int64(len(s.tasks)))
 	s.out, s.queued, s.tasks = nil, 0, nil
 	return true
 }

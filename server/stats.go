@@ -14,6 +14,7 @@ type Stats struct {
 	Malformed     atomic.Int64 // connections closed for a frame that was none
 	Panics        atomic.Int64 // recovered
 	Frames        atomic.Int64
+	Waiting       atomic.Int64 // messages and requests that are not answered yet
 	Messages      atomic.Int64 // acknowledged, duplicates included
 	Pushes        atomic.Int64 // frames handed to sessions
 	Errors        atomic.Int64 // requests that got an error
@@ -26,7 +27,7 @@ func (s *Stats) Values() map[string]int64 {
 	return map[string]int64{
 		"conns": s.Conns.Load(), "accepted": s.Accepted.Load(), "refused": s.Refused.Load(), "binds": s.Binds.Load(),
 		"kicked": s.Kicked.Load(), "expired": s.Expired.Load(), "slowConsumers": s.SlowConsumers.Load(),
-		"malformed": s.Malformed.Load(), "panics": s.Panics.Load(), "frames": s.Frames.Load(),
+		"malformed": s.Malformed.Load(), "panics": s.Panics.Load(), "frames": s.Frames.Load(), "waiting": s.Waiting.Load(),
 		"messages": s.Messages.Load(), "pushes": s.Pushes.Load(), "errors": s.Errors.Load(),
 		"busyErrors": s.BusyErrors.Load(), "encodeErrors": s.EncodeErrors.Load(),
 	}

@@ -63,15 +63,15 @@ func (s *session) confirm(f codec.Frame) {
 			answer(service.Errorf(service.Invalid, "a seq is not negative"))
 			return
 		}
-		s.srv.inFlight.Add(1)
+		s.srv.stats.Waiting.Add(1)
 		err := s.srv.service.Confirm(ctx, s.caller(req.UserID), service.Confirmation{
 			Where: where(req.SessionID, req.PeerID), State: state(req.State), MsgIDs: req.MsgIDs, Seq: service.Seq(req.Seq),
 		}, func(err error) {
-			s.srv.inFlight.Add(-1)
+			s.srv.stats.Waiting.Add(-1)
 			answer(err)
 		})
 		if err != nil {
-			s.srv.inFlight.Add(-1)
+			s.srv.stats.Waiting.Add(-1)
 			answer(err)
 		}
 	})

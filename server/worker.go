@@ -19,21 +19,22 @@ type task func(ctx context.Context)
 type pool struct {
 	timeout time.Duration
 	ready   chan *session // sessions with tasks that no worker has
+	quit    chan struct{} // closed when the workers shall end
 	wg      sync.WaitGroup
 }
 
 // newPool starts the workers; at most sessions sessions can wait at once.
 func newPool(workers, sessions int, timeout time.Duration) *pool {
-	p := &pool{timeout: timeout, ready: make(chan *session, sessions)}
+	p := &pool{timeout: timeout, ready: make(chan *session, sessions), quit: make(chan struct{})}
 	for range workers {
 		p.wg.Go(p.run)
 	}
 	return p
 }
 
-// stop ends the workers after what they are doing. Nothing may be enqueued any more.
+// stop ends the workers after what they are doing. What still waits is dropped.
 func (p *pool) stop() {
-	close(p.ready)
+	close(p.quit)
 	p.wg.Wait()
 }
 
@@ -59,16 +60,18 @@ func (s *session) enqueue(t task) error {
 		}
 	}
 	s.tasks = append(s.tasks, t)
-	s.srv.inFlight.Add(1)
+	s.srv.stats.Waiting.Add(1)
 	return nil
 }
 
 // run serves sessions until the pool stops.
 func (p *pool) run() {
-	for s := range p.ready {
-		for s.runTask(p.timeout) {
-			if p.handOver(s) {
-				break
+	for {
+		select {
+		case <-p.quit:
+			return
+		case s := <-p.ready:
+			for s.runTask(p.timeout) && !p.handOver(s) {
 			}
 		}
 	}
@@ -106,7 +109,7 @@ func (s *session) runTask(timeout time.Duration) (more bool) {
 	if len(s.tasks) > 0 {
 		s.tasks[0] = nil
 		s.tasks = s.tasks[1:]
-		s.srv.inFlight.Add(-1)
+		s.srv.stats.Waiting.Add(-1)
 	}
 	if len(s.tasks) == 0 {
 		s.tasks, s.working = nil, false

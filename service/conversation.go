@@ -22,6 +22,7 @@ type view struct {
 	conv  ConvID
 	spans []Span
 	head  Head
+	marks Marks // only where views gives it
 }
 
 // view finds the conversation that a request names. Former members see what they saw.
@@ -155,12 +156,12 @@ func (s *Service) conversations(ctx context.Context, u UserID) iter.Seq2[ConvRef
 	}
 }
 
-// views walks over all conversations of u that have entries, with their heads.
+// views walks over all conversations of u that have entries, with their heads and u's marks.
 func (s *Service) views(ctx context.Context, u UserID) iter.Seq2[view, error] {
 	return func(yield func(view, error) bool) {
 		var refs []ConvRef
 		flush := func() bool {
-			views, err := s.withHeads(ctx, u, refs)
+			views, err := s.viewsOf(ctx, u, refs)
 			if err != nil {
 				yield(view{}, err)
 				return false
@@ -186,15 +187,20 @@ func (s *Service) views(ctx context.Context, u UserID) iter.Seq2[view, error] {
 	}
 }
 
-func (s *Service) withHeads(ctx context.Context, u UserID, refs []ConvRef) ([]view, error) {
-	heads, err := s.store.Heads(ctx, convIDs(refs))
+func (s *Service) viewsOf(ctx context.Context, u UserID, refs []ConvRef) ([]view, error) {
+	ids := convIDs(refs)
+	heads, err := s.store.Heads(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := s.store.Marks(ctx, u, ids)
 	if err != nil {
 		return nil, err
 	}
 	views := make([]view, 0, len(refs))
 	for i, ref := range refs {
 		if heads[i].Last > 0 {
-			views = append(views, view{user: u, conv: ref.Conv, spans: ref.Spans, head: heads[i]})
+			views = append(views, view{user: u, conv: ref.Conv, spans: ref.Spans, head: heads[i], marks: marks[i]})
 		}
 	}
 	return views, nil

@@ -53,11 +53,7 @@ func (s *Service) missed(ctx context.Context, u UserID) (backlogs, error) {
 		if err != nil {
 			return nil, err
 		}
-		marks, err := s.store.Marks(ctx, u, []ConvID{v.conv})
-		if err != nil {
-			return nil, err
-		}
-		b := &backlog{view: v, next: marks[0].Delivered + 1}
+		b := &backlog{view: v, next: v.marks.Delivered + 1}
 		alive, err := b.fill(ctx, s)
 		if err != nil {
 			return nil, err

@@ -76,12 +76,8 @@ func (s *Service) recent(ctx context.Context, u UserID, after *place, limit int)
 }
 
 func (s *Service) session(ctx context.Context, v view) (Session, error) {
-	out := Session{Conv: v.conv, Seq: v.head.Last, Date: v.head.Date}
-	marks, err := s.store.Marks(ctx, v.user, []ConvID{v.conv})
-	if err != nil {
-		return out, err
-	}
-	out.Marks = marks[0]
+	out := Session{Conv: v.conv, Seq: v.head.Last, Date: v.head.Date, Marks: v.marks}
+	var err error
 	if out.Unread, err = s.store.Unread(ctx, v.user, v.conv, out.Marks.Read, v.spans, MaxUnread); err != nil {
 		return out, err
 	}

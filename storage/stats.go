@@ -2,19 +2,19 @@ package storage
 
 // Stats are the store's numbers at one moment.
 type Stats struct {
-	QueueBytes      int    // operations that are not answered
-	Refused         uint64 // operations that got ErrBusy because the queue was full
-	Commits         uint64 // batches synced
-	JournaledBytes  uint64 // of operations
-	LastGid         uint64 // operations that are acknowledged, since the file was made
-	AppliedGid      uint64 // of them, those in the database
-	TailEntries     int    // those that are not
-	TailBytes       int
-	Applies         uint64
-	PendingPostings int  // entries that are not in the index
-	PendingListings int  // personal conversations that are not in their users' lists
-	PendingMarks    int  // marks that are not in their table
-	ReadOnly        bool // too little space
+	QueueBytes      int    `json:"queueBytes"`     // operations that are not answered
+	Refused         uint64 `json:"refused"`        // operations that got ErrBusy because the queue was full
+	Commits         uint64 `json:"commits"`        // batches synced
+	JournaledBytes  uint64 `json:"journaledBytes"` // of operations
+	LastGid         uint64 `json:"lastGid"`        // operations that are acknowledged, since the file was made
+	AppliedGid      uint64 `json:"appliedGid"`     // of them, those in the database
+	TailEntries     int    `json:"tailEntries"`    // those that are not
+	TailBytes       int    `json:"tailBytes"`
+	Applies         uint64 `json:"applies"`
+	PendingPostings int    `json:"pendingPostings"` // entries that are not in the index
+	PendingListings int    `json:"pendingListings"` // personal conversations that are not in their users' lists
+	PendingMarks    int    `json:"pendingMarks"`    // marks that are not in their table
+	ReadOnly        bool   `json:"readOnly"`        // too little space
 }
 
 // Stats are for metrics and readiness.

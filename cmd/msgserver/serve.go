@@ -92,6 +92,7 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	s.cfg.StoreStats = func() any { return db.Stats() }
 	srv, err = server.New(s.cfg, db, log)
 	if err != nil {
 		return errors.Join(err, db.Close())
