@@ -105,9 +105,14 @@ func TestGroupList(t *testing.T) {
 	if len(groups) != 3 {
 		t.Fatalf("%v", a)
 	}
-	for i, g := range groups {
-		check(t, g.(doc), doc{"groupName": fmt.Sprint("g", i), "creator": 1})
+	var names []string
+	for _, g := range groups { // in the order of their ids, which is random within a millisecond
+		check(t, g.(doc), doc{"creator": 1})
 		members(t, g.(doc), 2)
+		names = append(names, g.(doc)["groupName"].(string))
+	}
+	if slices.Sort(names); !slices.Equal(names, []string{"g0", "g1", "g2"}) {
+		t.Errorf("groups %v", names)
 	}
 	q.want("deleteGroup", doc{"groupId": groups[0].(doc)["groupId"]})
 	if left := q.ask("queryGroupList", doc{})["result"].([]any); len(left) != 2 {
