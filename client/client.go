@@ -33,6 +33,8 @@ type Client struct {
 	all    sync.WaitGroup // every goroutine
 	done   chan struct{}  // closed when the Client has stopped
 
+	ghosts ghosts // owned by run
+
 	saving sync.Mutex // one Save at a time
 
 	telling sync.Mutex // one OnState at a time

@@ -63,9 +63,7 @@ func (c *Client) enqueue(ctx context.Context, m Outgoing, done func(Sent, error)
 			err = ErrClosed
 		}
 		if err == nil && c.outbox.add(l) {
-			if c.conn != nil && c.pause == nil {
-				c.post(l)
-			}
+			c.postAll()
 			c.mu.Unlock()
 			return l, nil
 		}
@@ -81,48 +79,43 @@ func (c *Client) enqueue(ctx context.Context, m Outgoing, done func(Sent, error)
 	}
 }
 
-// post writes a letter to the present connection; c.mu is held. If the connection has just ended the letter
-// goes out on the next one.
-func (c *Client) post(l *letter) {
-	conn := c.conn
-	l.on, l.posted = conn, true
-	if conn.post(&l.m, call{sent: func(s Sent, err error) { c.answered(l, conn, s, err) }}) != nil {
-		l.on = nil
-	}
-}
-
-// postAll writes what is not on the present connection yet, in order; c.mu is held.
+// postAll writes what may be written to the present connection, in order; c.mu is held. If the connection has just
+// ended the letters go out on the next one.
 func (c *Client) postAll() {
 	if c.conn == nil || c.pause != nil {
 		return
 	}
-	for _, l := range c.outbox.unposted(c.conn) {
-		c.post(l)
+	for l := c.outbox.write(); l != nil; l = c.outbox.write() {
+		number := l.on
+		err := c.conn.post(&l.m, call{sent: func(s Sent, err error) { c.answered(l, number, s, err) }})
+		if err != nil {
+			return
+		}
 	}
 }
 
 // answered takes the answer to a letter, on the goroutine that reads.
-func (c *Client) answered(l *letter, conn *Conn, sent Sent, err error) {
+func (c *Client) answered(l *letter, number int, sent Sent, err error) {
+	if errors.Is(err, ErrUnknownOutcome) {
+		return // the connection has ended; the next one repeats it
+	}
 	code, refused := CodeOf(err)
+	again := refused && code.Retry()
 	c.mu.Lock()
-	switch {
-	case err == nil:
+	c.outbox.answered(l, number, again)
+	if err == nil {
 		c.feed.own(l.m.conversation(), sent.Seq, time.Now())
 		c.ringFeed()
 		c.busy.tries = 1
-	case errors.Is(err, ErrUnknownOutcome): // the connection has ended; the next one repeats it
-		c.mu.Unlock()
-		return
-	case refused && code.Retry():
-		if l.on == conn {
-			l.on = nil
-		}
-		c.hold()
-		c.mu.Unlock()
-		return
 	}
-	mine := c.outbox.remove(l)
-	c.changed.ring()
+	mine := false
+	if again {
+		c.hold()
+	} else {
+		mine = c.outbox.remove(l)
+		c.changed.ring()
+	}
+	c.postAll()
 	c.mu.Unlock()
 	if mine {
 		l.done(sent, err)
@@ -139,6 +132,7 @@ func (c *Client) hold() {
 		defer c.mu.Unlock()
 		if c.pause != nil {
 			c.pause = nil
+			c.outbox.rescan()
 			c.postAll()
 		}
 	})
@@ -154,7 +148,7 @@ func (c *Client) release() {
 
 // lost is what the sender of a letter without an answer is told.
 func (l *letter) lost(why error) error {
-	if l.posted {
+	if l.ever {
 		return fmt.Errorf("%s: %w: %w", codec.Message, ErrUnknownOutcome, why)
 	}
 	return fmt.Errorf("%s: not sent: %w", codec.Message, why)

@@ -21,7 +21,7 @@ func (c *Client) run() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if !heals(err) {
+		if !c.heals(err) {
 			c.stop(err)
 			return
 		}
@@ -51,12 +51,43 @@ type fatalError struct{ error }
 func (e fatalError) Unwrap() error { return e.error }
 
 // heals reports whether another attempt may end otherwise than with err.
-func heals(err error) bool {
+func (c *Client) heals(err error) bool {
 	var refused *Error
-	if errors.As(err, new(fatalError)) {
+	switch {
+	case errors.As(err, new(fatalError)):
+		return false
+	case !errors.As(err, &refused) || refused.Label != codec.KickedNoti || refused.Code.Retry():
+		return true
+	}
+	return c.ghosts.exorcise(time.Now())
+}
+
+// ghostLife is how long after it was written a bind may still reach the server.
+const ghostLife = time.Minute
+
+// ghosts are binds whose answer never came, because the connection broke or was given up. The server may take
+// such a bind later than that of the next connection, and close the living one in favour of a dead one of the
+// same device. Only a kick that no ghost explains means that the device is in use elsewhere.
+type ghosts struct {
+	count int
+	until time.Time
+}
+
+func (g *ghosts) raise(now time.Time) {
+	if now.After(g.until) {
+		g.count = 0
+	}
+	g.count++
+	g.until = now.Add(ghostLife)
+}
+
+// exorcise reports whether a kick may be the work of a ghost, which can kick only once.
+func (g *ghosts) exorcise(now time.Time) bool {
+	if g.count == 0 || now.After(g.until) {
 		return false
 	}
-	return !errors.As(err, &refused) || refused.Label != codec.KickedNoti || refused.Code.Retry()
+	g.count--
+	return true
 }
 
 // session is the life of one connection. lived is how long it was of use.
@@ -73,6 +104,7 @@ func (c *Client) session() (lived time.Duration, err error) {
 	c.tell(State{Phase: Online})
 	c.mu.Lock()
 	c.conn = conn
+	c.outbox.connected()
 	c.postAll()
 	c.changed.ring()
 	c.mu.Unlock()
@@ -128,6 +160,9 @@ func (c *Client) attempt() (*Conn, error) {
 	}
 	if err := conn.Bind(ctx, c.user); err != nil {
 		conn.Close()
+		if errors.Is(err, ErrUnknownOutcome) {
+			c.ghosts.raise(time.Now())
+		}
 		return nil, fmt.Errorf("bind user %d: %w", c.user, err)
 	}
 	return conn, nil
