@@ -6,7 +6,7 @@ import "time"
 type Options struct {
 	Clock           func() time.Time // for the dates of entries; default time.Now
 	JournalSize     int64            // bytes of each of the two journal files when they are made; default 64 MiB
-	PendingPostings int              // entries that wait for the index, about; default 300,000
+	PendingPostings int              // entries that wait for the index, about; default 250,000
 	QueueBytes      int              // operations that are not answered yet; default 64 MiB
 	DedupBytes      int              // fingerprints and heads of active conversations; default 128 MiB
 	GroupBytes      int              // groups kept in memory; default 32 MiB
@@ -31,7 +31,7 @@ func (o Options) withDefaults() Options {
 		field *int
 		value int
 	}{
-		{&o.PendingPostings, 300_000}, {&o.QueueBytes, 64 << 20}, {&o.DedupBytes, 128 << 20},
+		{&o.PendingPostings, 250_000}, {&o.QueueBytes, 64 << 20}, {&o.DedupBytes, 128 << 20},
 		{&o.GroupBytes, 32 << 20}, {&o.MmapSize, defaultMmap},
 	} {
 		if *f.field <= 0 {
