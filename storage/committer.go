@@ -43,6 +43,7 @@ type committer struct {
 	arena   []byte
 	groups  map[service.GroupID]*groupState
 	marks   map[markKey]service.Marks
+	older   []posting // space for those of one conversation
 	tx      *bbolt.Tx
 	drops   uint64 // recent.drops before tx began
 
@@ -70,8 +71,8 @@ func (c *committer) run(answers chan<- answers) {
 		if !ok {
 			return
 		}
+		c.slowDown()
 		for done := 0; done < len(reqs); {
-			c.slowDown()
 			n := c.commit(reqs[done:])
 			a := answersOf(reqs[done : done+n])
 			if done += n; done == len(reqs) {

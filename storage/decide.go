@@ -138,24 +138,30 @@ func (c *committer) conv(id service.ConvID, prints bool) (*convState, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := w.page(tx)
-	if err != nil {
-		return nil, err
-	}
-	s.last = w.end(tx) // also when everything has expired: seqs never begin again
+	indexed := w.end(tx) // also when everything has expired: seqs never begin again
 	if prints {
-		c.print(s, page)
+		if c.older, err = w.older(c.older[:0], tx); err != nil {
+			return nil, err
+		}
+		c.print(s, &w)
 	}
+	s.last = max(s.last, indexed)
 	return c.convs.put(id, *s, s.weight()), nil
 }
 
-// print makes the fingerprints of a conversation whose last entries are page, and those staged behind them.
-func (c *committer) print(s *convState, page []located) {
-	s.known, s.prints = true, make([]uint32, 0, len(page)+8)
-	for i := range page {
-		s.prints = append(s.prints, fingerprint(page[i].sender, page[i].msgID))
+// print makes the fingerprints of a conversation from what the index and recent have of it, and from what is
+// staged behind them: only of a conversation that was known before, since none is forgotten within a batch.
+func (c *committer) print(s *convState, w *window) {
+	staged := s.last
+	s.known, s.prints, s.last = true, make([]uint32, 0, len(c.older)+len(w.found)+8), 0
+	for _, p := range c.older {
+		s.prints = append(s.prints, fingerprint(p.sender, p.msgID))
 	}
-	for i := range c.staged {
+	for i := range w.found {
+		s.prints = append(s.prints, fingerprint(w.found[i].sender, w.found[i].msgID))
+	}
+	s.last = max(w.last, w.indexed)
+	for i := 0; staged > s.last && i < len(c.staged); i++ {
 		if st := &c.staged[i]; st.conv == s.id && st.posting.seq > s.last {
 			s.add(st.posting)
 		}

@@ -43,11 +43,12 @@ func (x index) last(c service.ConvID) service.Seq {
 	return first + service.Seq(count) - 1
 }
 
-// postings gives those of c from seq from to seq to, both included, or an error if one is not there.
-func (x index) postings(c service.ConvID, from, to service.Seq) (ps []posting, err error) {
+// postings appends those of c from seq from to seq to, both included, or gives an error if one is not there.
+func (x index) postings(dst []posting, c service.ConvID, from, to service.Seq) ([]posting, error) {
 	first, tail, _ := x.tail(c)
+	ps, err := dst, error(nil)
 	if from < first {
-		ps, err = x.older(c, from, min(to, first-1))
+		ps, err = x.older(ps, c, from, min(to, first-1))
 	}
 	if err == nil && to >= first {
 		ps, err = decodeRun(ps, first, tail)
@@ -55,14 +56,15 @@ func (x index) postings(c service.ConvID, from, to service.Seq) (ps []posting, e
 	if err != nil {
 		return nil, fmt.Errorf("index of conversation %x: %w", c, err)
 	}
+	ps = ps[len(dst):]
 	if len(ps) == 0 || ps[0].seq > from || ps[len(ps)-1].seq < to || ps[len(ps)-1].seq-ps[0].seq != service.Seq(len(ps)-1) {
 		return nil, fmt.Errorf("index of conversation %x has a hole between seq %d and %d: %w", c, from, to, errDamaged)
 	}
-	return ps[from-ps[0].seq : to-ps[0].seq+1], nil
+	return append(dst, ps[from-ps[0].seq:to-ps[0].seq+1]...), nil
 }
 
-// older gives the postings of the runs from that with seq from to that with seq to.
-func (x index) older(c service.ConvID, from, to service.Seq) (ps []posting, err error) {
+// older appends the postings of the runs from that with seq from to that with seq to.
+func (x index) older(ps []posting, c service.ConvID, from, to service.Seq) (_ []posting, err error) {
 	cur := x.runs().Cursor()
 	want := keyOfConv(c, from)
 	key, run := cur.Seek(want[:])

@@ -8,20 +8,21 @@ import (
 // busyAfter is how long the committer waits for the applier when the journal is full.
 const busyAfter = 2 * time.Second
 
-// slowest is how long the committer waits before a batch when the applier is close to being too late. The wait
+// slowest is how long the committer waits before it takes what is queued when the applier is close to being too late. The wait
 // grows with the tail, so that under a load that the applier cannot follow everybody waits a little, instead of
 // some for long when the journal is full.
 const slowest = 20 * time.Millisecond
 
-// slowDown waits while more than a quarter of a journal file is not applied, longest from three quarters on.
+// slowDown waits while more than half a journal file is not applied, longest from one and a half on: both files
+// together hold two.
 func (c *committer) slowDown() {
 	file := c.db.journal.maxBatch()
-	over := c.db.recent.size() - file/4
+	over := c.db.recent.size() - file/2
 	if over <= 0 {
 		return
 	}
 	c.db.applier.hurry()
-	time.Sleep(min(slowest, slowest*time.Duration(over)/time.Duration(file/2)))
+	time.Sleep(min(slowest, slowest*time.Duration(over)/time.Duration(file)))
 }
 
 // write makes the batch durable. While the journal has no room it waits for the applier, for so long; after

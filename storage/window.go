@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"slices"
-
 	"go.etcd.io/bbolt"
 
 	"github.com/msgserver/msgserver/service"
@@ -86,12 +84,25 @@ func (w *window) end(tx *bbolt.Tx) service.Seq {
 
 // page gives the whole page in ascending order, with what the index has of it. What has expired is left out.
 func (w *window) page(tx *bbolt.Tx) ([]located, error) {
+	older, err := w.older(nil, tx)
+	if err != nil || len(older) == 0 {
+		return w.found, err
+	}
+	page := make([]located, 0, len(older)+len(w.found))
+	for _, p := range older {
+		page = append(page, located{posting: p})
+	}
+	return append(page, w.found...), nil
+}
+
+// older appends what the index has of the page; it comes before what was found.
+func (w *window) older(dst []posting, tx *bbolt.Tx) ([]posting, error) {
 	lo, hi := w.bounds(w.end(tx))
 	if w.first > 0 {
 		hi = min(hi, w.first-1)
 	}
 	if lo > hi {
-		return w.found, nil
+		return dst, nil
 	}
 	x := indexOf(tx)
 	if retained := metaUint(tx, metaRetained); retained > 0 {
@@ -99,18 +110,9 @@ func (w *window) page(tx *bbolt.Tx) ([]located, error) {
 		if err != nil {
 			return nil, err
 		}
-		lo = max(lo, first)
+		if lo = max(lo, first); lo > hi {
+			return dst, nil
+		}
 	}
-	if lo > hi {
-		return w.found, nil
-	}
-	older, err := x.postings(w.conv, lo, hi)
-	if err != nil {
-		return nil, err
-	}
-	page := make([]located, 0, len(older)+len(w.found))
-	for _, p := range older {
-		page = append(page, located{posting: p})
-	}
-	return slices.Concat(page, w.found), nil
+	return x.postings(dst, w.conv, lo, hi)
 }
