@@ -164,6 +164,7 @@ func (c *Client) confirmDelivered(ctx context.Context, conn *Conn) {
 		}
 		c.mu.Lock()
 		c.feed.confirmedTo(conv, seq)
+		c.changed.ring()
 		c.mu.Unlock()
 		switch {
 		case refused:

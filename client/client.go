@@ -49,7 +49,7 @@ type Client struct {
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
 	err      error         // guarded by mu: why it stopped
-	changed  bell          // guarded by mu: conn, outbox, draining or err
+	changed  bell          // guarded by mu: conn, outbox, what is confirmed, draining or err
 	arrived  bell          // guarded by mu: there is something in the feed to take, or err
 	lag      bell          // guarded by mu: there may be something to fetch
 	confirms bell          // guarded by mu: there is something to confirm
@@ -156,14 +156,14 @@ func (c *Client) Confirm(ctx context.Context, v Conversation, state service.Stat
 	return c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) })
 }
 
-// Drain sends nothing more that is new, waits until everything in the outbox is answered, and closes. If ctx ends
-// before, it closes too and says how many messages have no answer.
+// Drain sends nothing more that is new, waits until everything in the outbox is answered and what the application
+// has taken is confirmed, and closes. If ctx ends before, it closes too and says how many messages have no answer.
 func (c *Client) Drain(ctx context.Context) error {
 	c.mu.Lock()
 	c.draining = true
 	c.changed.ring()
-	left, err := c.outbox.len(), error(nil)
-	for left > 0 && c.err == nil && err == nil {
+	var err error
+	for err == nil && c.owes() {
 		changed := c.changed.wait()
 		c.mu.Unlock()
 		select {
@@ -172,13 +172,19 @@ func (c *Client) Drain(ctx context.Context) error {
 			err = ctx.Err()
 		}
 		c.mu.Lock()
-		left = c.outbox.len()
 	}
+	left := c.outbox.len()
 	c.mu.Unlock()
-	if left > 0 {
+	if err != nil {
 		err = fmt.Errorf("%d messages have no answer: %w", left, err)
 	}
 	return errors.Join(err, c.Close())
+}
+
+// owes reports whether the server has to be told something yet; c.mu is held.
+func (c *Client) owes() bool {
+	confirms := c.conn != nil && !c.opts.NoConfirm && c.feed.unconfirmed()
+	return c.err == nil && (c.outbox.len() > 0 || confirms)
 }
 
 // Close ends the connection and everything else, and saves the cursors; its error is that of saving. Messages

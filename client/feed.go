@@ -29,6 +29,7 @@ type feed struct {
 	blocked  []*timeline // have an entry whose turn it is, but there was no room
 	lagging  []*timeline // miss something
 	confirms []*timeline // have something to confirm
+	telling  int         // of what confirm gave, not confirmedTo yet
 	fetching *timeline   // was asked for
 	synced   bool        // every conversation of the server is known
 	syncs    int         // how often the list was read
@@ -164,12 +165,17 @@ func (f *feed) confirm() (conv Conversation, seq uint64, ok bool) {
 		return conv, 0, false
 	}
 	t := f.confirms[0]
+	f.telling++
 	f.confirms, t.confirms = f.confirms[1:], false
 	return t.conv, t.done, true
 }
 
+// unconfirmed reports whether there is anything to confirm, or on its way.
+func (f *feed) unconfirmed() bool { return len(f.confirms)+f.telling > 0 }
+
 // confirmedTo notes that the server knows, or need not know; with 0 that it has to be told again.
 func (f *feed) confirmedTo(conv Conversation, seq uint64) {
+	f.telling--
 	t := f.lines[conv]
 	t.confirmed = max(t.confirmed, seq)
 	f.moved(t)

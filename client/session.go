@@ -132,7 +132,8 @@ func (c *Client) session() (lived time.Duration, err error) {
 // connect dials and binds.
 func (c *Client) connect() (*Conn, error) {
 	conn, err := c.attempt()
-	if code, _ := CodeOf(err); code == service.Unauthenticated && c.opts.Token != nil {
+	code, _ := CodeOf(err)
+	if code == service.Unauthenticated && c.opts.Token != nil && errors.Is(err, errBind) {
 		conn, err = c.attempt() // the token may have expired on its way
 	}
 	if code, refused := CodeOf(err); refused && !code.Retry() && !errors.Is(err, ErrClosed) {
@@ -140,6 +141,9 @@ func (c *Client) connect() (*Conn, error) {
 	}
 	return conn, err
 }
+
+// errBind says that it was the server that refused.
+var errBind = errors.New("bind")
 
 func (c *Client) attempt() (*Conn, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.opts.RequestTimeout)
@@ -163,7 +167,7 @@ func (c *Client) attempt() (*Conn, error) {
 		if errors.Is(err, ErrUnknownOutcome) {
 			c.ghosts.raise(time.Now())
 		}
-		return nil, fmt.Errorf("bind user %d: %w", c.user, err)
+		return nil, fmt.Errorf("%w user %d: %w", errBind, c.user, err)
 	}
 	return conn, nil
 }
