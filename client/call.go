@@ -11,6 +11,7 @@ import (
 
 // call is a request that waits for its answer. One of the two functions is set.
 type call struct {
+	label    codec.Label
 	answer   func(result []byte, err error) // result is valid during the call only
 	sent     func(Sent, error)
 	windowed bool // it has a place in the window
@@ -67,10 +68,10 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 		err    error
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: not sent: %w", label, err)
+		return nil, notSent(label, err)
 	}
 	answered := make(chan outcome, 1)
-	task, err := c.register(call{answer: func(raw []byte, err error) {
+	task, err := c.register(call{label: label, answer: func(raw []byte, err error) {
 		o := outcome{result: new(T), err: err}
 		if err == nil && len(raw) > 0 {
 			if err := codec.UnmarshalValue(c.opts.Format, raw, o.result); err != nil {
@@ -80,7 +81,7 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 		answered <- o
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("%s: not sent: %w", label, err)
+		return nil, notSent(label, err)
 	}
 	if err := c.request(label, body(codec.IntTask(c.opts.Format, task))); err != nil {
 		c.forget(task)
@@ -91,7 +92,7 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 		return o.result, o.err
 	case <-ctx.Done():
 		c.forget(task)
-		return nil, fmt.Errorf("%s: %w: %w", label, ErrUnknownOutcome, ctx.Err())
+		return nil, unanswered(label, ctx.Err())
 	}
 }
 
@@ -124,7 +125,7 @@ func (c *Conn) CanConnect(ctx context.Context) (bool, error) {
 	c.mu.Lock()
 	if c.err != nil {
 		defer c.mu.Unlock()
-		return false, c.err
+		return false, notSent(codec.CanConnect, c.err)
 	}
 	c.asks = append(c.asks, func(yes bool, err error) { answered <- outcome{yes, err} })
 	c.out.end(codec.AppendFrame(c.out.begin(), codec.None, codec.Request, codec.CanConnect, nil))
@@ -133,7 +134,7 @@ func (c *Conn) CanConnect(ctx context.Context) (bool, error) {
 	case o := <-answered:
 		return o.yes, o.err
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return false, unanswered(codec.CanConnect, ctx.Err())
 	}
 }
 

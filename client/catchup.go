@@ -66,6 +66,13 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 		change := c.lag.wait()
 		c.mu.Unlock()
 		if idle && !caughtUp {
+			found, err := c.discover(ctx, conn)
+			if err != nil {
+				return err
+			}
+			if found {
+				continue
+			}
 			caughtUp = true
 			c.tell(State{Phase: CaughtUp})
 		}
@@ -79,6 +86,28 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 			return err
 		}
 	}
+}
+
+// discover looks for conversations that are not in the list and that this device never heard of: groups that the
+// user was taken into and removed from meanwhile. What was missed of them stands among what is not confirmed.
+func (c *Client) discover(ctx context.Context, conn *Conn) (found bool, err error) {
+	var page *codec.Timeline
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		page, err = conn.Offline(ctx, historyPage)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, item := range page.Messages {
+		if e, ok := entryOf(c.user, item.LabelName, item.Content); ok && c.feed.discovered(e) {
+			found = true
+		}
+	}
+	c.ringFeed()
+	return found, nil
 }
 
 // waitFor waits for a change, at most for a time if that is not 0.

@@ -103,7 +103,7 @@ func (c *Conn) end(cause error) {
 		return
 	}
 	c.err = c.reason(cause)
-	calls, asks, lost := c.calls, c.asks, fmt.Errorf("%w: %w", ErrUnknownOutcome, c.err)
+	calls, asks, why := c.calls, c.asks, c.err
 	c.calls, c.asks = nil, nil
 	if c.beat != nil {
 		c.beat.Stop()
@@ -116,10 +116,10 @@ func (c *Conn) end(cause error) {
 		c.inbox.close()
 	}
 	for _, w := range calls {
-		c.finish(w, nil, lost)
+		c.finish(w, nil, unanswered(w.label, why))
 	}
 	for _, ask := range asks {
-		ask(false, lost)
+		ask(false, unanswered(codec.CanConnect, why))
 	}
 }
 

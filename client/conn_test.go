@@ -165,6 +165,9 @@ func TestEnds(t *testing.T) {
 				if !errors.Is(err, client.ErrUnknownOutcome) || !errors.Is(err, client.ErrClosed) {
 					t.Errorf("error %v", err)
 				}
+				if code, refused := client.CodeOf(err); refused {
+					t.Errorf("%v counts as a refusal with %v", err, code)
+				}
 			}
 			<-conn.Done()
 			err := conn.Err()

@@ -208,6 +208,12 @@ func TestRemovedWhileAway(t *testing.T) {
 	if diff := cmp.Diff([]uint64{3, 4}, seqs(4)); diff != "" {
 		t.Error(diff)
 	}
+	short, err := owner.CreateGroup(within(t), "short-lived", []service.UserID{me}) // while he is away
+	do(err)
+	do(owner.KickMembers(within(t), short, []service.UserID{me}))
+	if diff := cmp.Diff([]uint64{1, 2}, seqs(2)); diff != "" {
+		t.Error(diff)
+	}
 	say()                                                        // 6
 	do(owner.AddMembers(within(t), group, []service.UserID{me})) // 7
 	say()                                                        // 8

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/msgserver/msgserver/codec"
@@ -69,12 +68,12 @@ func (c *Client) enqueue(ctx context.Context, m Outgoing, done func(Sent, error)
 		}
 		c.mu.Unlock()
 		if err != nil {
-			return nil, fmt.Errorf("%s: not sent: %w", codec.Message, err)
+			return nil, notSent(codec.Message, err)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: not sent: %w", codec.Message, ctx.Err())
+			return nil, notSent(codec.Message, ctx.Err())
 		}
 	}
 }
@@ -87,7 +86,7 @@ func (c *Client) postAll() {
 	}
 	for l := c.outbox.write(); l != nil; l = c.outbox.write() {
 		number := l.on
-		err := c.conn.post(&l.m, call{sent: func(s Sent, err error) { c.answered(l, number, s, err) }})
+		err := c.conn.post(&l.m, call{label: codec.Message, sent: func(s Sent, err error) { c.answered(l, number, s, err) }})
 		if err != nil {
 			return
 		}
@@ -149,9 +148,9 @@ func (c *Client) release() {
 // lost is what the sender of a letter without an answer is told.
 func (l *letter) lost(why error) error {
 	if l.ever {
-		return fmt.Errorf("%s: %w: %w", codec.Message, ErrUnknownOutcome, why)
+		return unanswered(codec.Message, why)
 	}
-	return fmt.Errorf("%s: not sent: %w", codec.Message, why)
+	return notSent(codec.Message, why)
 }
 
 // conversation is where a message goes.

@@ -193,9 +193,21 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestOutboxIsFull sends one more message than it holds.
+func TestOutboxIsFull(t *testing.T) {
+	c := quick(t, "127.0.0.1:1", client.ClientOptions{Outbox: 2})
+	post(t, c, 2)
+	soon, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	err := c.SendAsync(soon, client.Outgoing{To: 2}, func(client.Sent, error) { t.Error("it was sent") })
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not sent") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestOffline is a Client without a server.
 func TestOffline(t *testing.T) {
-	c := quick(t, "127.0.0.1:1", client.ClientOptions{Outbox: 2})
+	c := quick(t, "127.0.0.1:1", client.ClientOptions{Outbox: 3, OutboxBytes: 1000})
 	soon, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := c.Conn(soon); !errors.Is(err, context.DeadlineExceeded) {
@@ -205,8 +217,8 @@ func TestOffline(t *testing.T) {
 		t.Errorf("a message that was never written: %v", err)
 	}
 	outcomes := post(t, c, 2)
-	if err := c.SendAsync(soon, client.Outgoing{To: 2}, nil); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not sent") {
-		t.Errorf("more than the outbox holds: %v", err)
+	if err := c.SendAsync(soon, client.Outgoing{To: 2, Text: strings.Repeat("x", 1000)}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("more than the outbox holds in bytes: %v", err)
 	}
 	if err := c.Drain(soon); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "2 messages") {
 		t.Errorf("drained: %v", err)

@@ -30,6 +30,31 @@ var ErrClosed = errors.New("connection closed")
 // asked may have been done. A message may be sent again with the same MsgID; it is stored once.
 var ErrUnknownOutcome = errors.New("no answer, outcome unknown")
 
+// errNotSent says that nothing was sent.
+var errNotSent = errors.New("not sent")
+
+// interrupted is a request that has no answer or was not even sent, and why. errors.Is finds the reasons, but
+// errors.As finds no *Error among them: what the server said of a connection is no refusal of the request.
+type interrupted struct {
+	label codec.Label
+	how   error // ErrUnknownOutcome or errNotSent
+	cause error
+}
+
+func unanswered(label codec.Label, cause error) error {
+	return &interrupted{label, ErrUnknownOutcome, cause}
+}
+
+func notSent(label codec.Label, cause error) error { return &interrupted{label, errNotSent, cause} }
+
+// Error says what happened to the request, and why.
+func (e *interrupted) Error() string { return fmt.Sprintf("%s: %v: %v", e.label, e.how, e.cause) }
+
+// Is makes errors.Is find the reasons.
+func (e *interrupted) Is(target error) bool {
+	return errors.Is(e.how, target) || errors.Is(e.cause, target)
+}
+
 // CodeOf is the code of a refusal by the server; ok is false for any other error.
 func CodeOf(err error) (code service.Code, ok bool) {
 	var e *Error

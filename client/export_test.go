@@ -46,6 +46,14 @@ func (f Feed) Kept() (queued, early, counted int) {
 	return len(f.f.queue), early, f.f.early
 }
 
+// Owned is how many messages of one's own are remembered ahead of their turn.
+func (f Feed) Owned() (own int) {
+	for _, t := range f.f.lines {
+		own += t.own
+	}
+	return own
+}
+
 type Fetch struct{ w fetch }
 
 func (w Fetch) Conv() Conversation { return w.w.conv }

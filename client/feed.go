@@ -32,6 +32,7 @@ type feed struct {
 	telling  int         // of what confirm gave, not confirmedTo yet
 	fetching *timeline   // was asked for
 	synced   bool        // every conversation of the server is known
+	fresh    bool        // the last sync was the first one
 	syncs    int         // how often the list was read
 	dirty    bool        // a cursor has moved since cursors
 }

@@ -340,3 +340,22 @@ func TestFeedHoles(t *testing.T) {
 		t.Error("confirmed once more")
 	}
 }
+
+// TestFeedIsBounded pushes entries that can never have their turn to an application that takes none.
+func TestFeedIsBounded(t *testing.T) {
+	const limit = 8
+	feed := client.NewFeed(me, limit)
+	feed.Restore(nil)
+	for seq := uint64(1); seq <= 10_000; seq++ {
+		for peer := range service.UserID(3) {
+			feed.Pushed(said(peer+2, peer+2, seq+uint64(peer)), false, time.Time{}) // of two of them the first is lost
+			feed.Own(client.Conversation{Peer: 5}, seq+1, time.Time{})
+		}
+	}
+	if queued, early, counted := feed.Kept(); queued != limit || early > 4*limit || counted != early {
+		t.Errorf("%d queued, %d early, counted as %d", queued, early, counted)
+	}
+	if own := feed.Owned(); own > 1024 {
+		t.Errorf("%d messages of one's own", own)
+	}
+}

@@ -9,6 +9,7 @@ import "time"
 // lines, endSync ends it.
 func (f *feed) beginSync() {
 	f.syncs++
+	f.fresh = false
 	for _, t := range f.lines {
 		t.floor = t.handed
 	}
@@ -44,9 +45,24 @@ func (f *feed) endSync() {
 		}
 		f.advance(t, time.Time{})
 	}
-	if !f.synced {
+	if f.fresh = !f.synced; f.fresh {
 		f.synced, f.dirty = true, true
 	}
+}
+
+// discovered notes the first entry of a conversation that the user has not confirmed; it reports false if the
+// conversation is known.
+func (f *feed) discovered(e Entry) bool {
+	if f.lines[e.Conversation] != nil {
+		return false
+	}
+	t := f.line(e.Conversation)
+	if f.fresh {
+		t.begin(e.Seq - 1)
+	}
+	t.head, t.listed = max(t.head, e.Seq), f.syncs
+	f.advance(t, time.Time{})
+	return true
 }
 
 // fetch is a page to ask the server for: what comes behind after.

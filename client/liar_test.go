@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -61,7 +62,7 @@ type liar struct {
 	mu     sync.Mutex
 	honest bool
 	random *rand.Rand
-	cuts   int
+	conns  int
 	open   map[net.Conn]bool
 }
 
@@ -122,7 +123,7 @@ func (l *liar) serve(near net.Conn) {
 	defer far.Close()
 	l.mu.Lock()
 	l.open[near] = true
-	l.cuts++
+	l.conns++
 	l.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -215,9 +216,19 @@ func (m *member) read(t *testing.T) {
 	}
 }
 
+// soak is for long runs: go test ./client -run NobodyMisses -soak 100000 -timeout 1h
+var soak = flag.Int("soak", 0, "go on until so many connections were made")
+
 // TestNobodyMissesAnything has four users talk to each other and in a group, through connections that break
 // all the time and lose, repeat and reorder what they carry. In the end everybody has everything, in order and once.
 func TestNobodyMissesAnything(t *testing.T) {
+	for conns := 0; !t.Failed() && conns <= *soak; {
+		t.Run("", func(t *testing.T) { conns += converse(t) })
+	}
+}
+
+// converse gives the number of connections that were made.
+func converse(t *testing.T) int {
 	const users, each = 4, 300
 	const want = (users - 1) * each * 2
 	seed := uint64(time.Now().UnixNano())
@@ -295,5 +306,7 @@ func TestNobodyMissesAnything(t *testing.T) {
 			t.Errorf("user %d has %d messages of %d", m.User(), len(m.got), want)
 		}
 	}
-	t.Logf("%d connections", l.cuts)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conns
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
-	"fmt"
 	"math"
 	"time"
 
@@ -47,7 +46,7 @@ func (c *Conn) Send(ctx context.Context, m Outgoing) (Sent, error) {
 	case o := <-answered:
 		return o.sent, o.err
 	case <-ctx.Done():
-		return Sent{}, fmt.Errorf("%s: %w: %w", codec.Message, ErrUnknownOutcome, ctx.Err())
+		return Sent{}, unanswered(codec.Message, ctx.Err())
 	}
 }
 
@@ -61,9 +60,9 @@ func (c *Conn) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)
 		return err
 	}
 	if err := c.reserve(ctx); err != nil {
-		return fmt.Errorf("%s: not sent: %w", codec.Message, err)
+		return notSent(codec.Message, err)
 	}
-	if err := c.post(&m, call{sent: done, windowed: true}); err != nil {
+	if err := c.post(&m, call{label: codec.Message, sent: done, windowed: true}); err != nil {
 		<-c.window
 		return err
 	}
@@ -94,7 +93,7 @@ func (c *Conn) reserve(ctx context.Context) error {
 func (c *Conn) post(m *Outgoing, w call) error {
 	task, err := c.register(w)
 	if err != nil {
-		return fmt.Errorf("%s: not sent: %w", codec.Message, err)
+		return notSent(codec.Message, err)
 	}
 	req := m.request(codec.IntTask(c.opts.Format, task))
 	c.out.end(codec.AppendMessageRequest(c.out.begin(), c.opts.Format, &req))
