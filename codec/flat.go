@@ -189,3 +189,19 @@ func (f *flat) seen(set *uint16, bit uint) {
 	}
 	*set |= 1 << bit
 }
+
+// appendQuoted appends s, valid UTF-8, as a JSON string.
+func appendQuoted(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			quoted, err := jsontext.AppendQuote(dst, s)
+			if err != nil { // invalid UTF-8: every string here was checked when it came in
+				return append(dst, `""`...)
+			}
+			return quoted
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}

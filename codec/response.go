@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // Answer is a response as clients read it: {"code","taskId","result"} or {"code","taskId","error"}.
@@ -160,88 +159,4 @@ func readResponse(body []byte) (Answer, error) {
 		}
 	}
 	return out, nil
-}
-
-// DecodeMessageStored is Unmarshal for the result of a message.
-func DecodeMessageStored(f Format, result []byte, m *MessageStored) error {
-	if f != JSON || !scanStored(string(result), m) {
-		*m = MessageStored{}
-		return Unmarshal(f, result, m)
-	}
-	return nil
-}
-
-func scanStored(result string, m *MessageStored) bool {
-	f := openFlat(result)
-	var set uint16
-	for key, more := f.next(true); more; key, more = f.next(false) {
-		switch key {
-		case "msgId":
-			f.seen(&set, 0)
-			m.MsgID = f.text()
-		case "seq":
-			f.seen(&set, 1)
-			m.Seq = f.uint()
-		case "serverReceiveDate":
-			f.seen(&set, 2)
-			m.ServerReceiveDate, f.ok = f.plainInt()
-		case "state":
-			f.seen(&set, 3)
-			m.State = int(f.uint())
-		default:
-			return false
-		}
-	}
-	return f.ok
-}
-
-// UnmarshalJSONFrom reads an entry into the type that its label stands for.
-func (t *TimelineItem) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	v, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	var raw struct {
-		LabelName Label          `json:"labelName"`
-		Content   jsontext.Value `json:"content"`
-	}
-	if err := unmarshalJSON(v, &raw); err != nil {
-		return err
-	}
-	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
-	if len(raw.Content) == 0 {
-		return nil
-	}
-	return unmarshalJSON(raw.Content, t.Content)
-}
-
-// DecodeMsgpack reads an entry into the type that its label stands for.
-func (t *TimelineItem) DecodeMsgpack(dec *msgpack.Decoder) error {
-	all, err := dec.DecodeRaw()
-	if err != nil {
-		return err
-	}
-	var raw struct {
-		LabelName Label              `json:"labelName"`
-		Content   msgpack.RawMessage `json:"content"`
-	}
-	if err := unmarshalMsgPack(all, &raw); err != nil {
-		return err
-	}
-	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
-	if len(raw.Content) == 0 {
-		return nil
-	}
-	return unmarshalMsgPack(raw.Content, t.Content)
-}
-
-// contentOf is what an entry with this label holds.
-func contentOf(l Label) any {
-	switch l {
-	case CreateGroupNoti, GroupInfoUpdateNoti:
-		return &GroupBody{}
-	case GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti:
-		return &MembersBody{}
-	}
-	return &MessageBody{}
 }

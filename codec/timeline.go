@@ -1,0 +1,57 @@
+package codec
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// UnmarshalJSONFrom reads an entry into the type that its label stands for.
+func (t *TimelineItem) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	var raw struct {
+		LabelName Label          `json:"labelName"`
+		Content   jsontext.Value `json:"content"`
+	}
+	if err := unmarshalJSON(v, &raw); err != nil {
+		return err
+	}
+	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
+	if len(raw.Content) == 0 {
+		return nil
+	}
+	return unmarshalJSON(raw.Content, t.Content)
+}
+
+// DecodeMsgpack reads an entry into the type that its label stands for.
+func (t *TimelineItem) DecodeMsgpack(dec *msgpack.Decoder) error {
+	all, err := dec.DecodeRaw()
+	if err != nil {
+		return err
+	}
+	var raw struct {
+		LabelName Label              `json:"labelName"`
+		Content   msgpack.RawMessage `json:"content"`
+	}
+	if err := unmarshalMsgPack(all, &raw); err != nil {
+		return err
+	}
+	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
+	if len(raw.Content) == 0 {
+		return nil
+	}
+	return unmarshalMsgPack(raw.Content, t.Content)
+}
+
+// contentOf is what an entry with this label holds.
+func contentOf(l Label) any {
+	switch l {
+	case CreateGroupNoti, GroupInfoUpdateNoti:
+		return &GroupBody{}
+	case GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti:
+		return &MembersBody{}
+	}
+	return &MessageBody{}
+}
