@@ -17,7 +17,8 @@ import (
 // user in order and once: Messages. It is safe for concurrent use.
 //
 // Messages that this Client sends itself are answered by Send and do not come through Messages, unless the
-// application lags more than a thousand of them behind. What other devices of the user send does come.
+// application lags more than a thousand of them behind. What other devices of the user send does come. So do the
+// notices of what this Client itself changes in a group, but only with the next entry of that group.
 // Once means: once in the life of a Client. Cursors are saved now and then, so after a crash the last entries
 // may come again.
 //
@@ -154,68 +155,6 @@ func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
 // Confirm says that everything of a conversation up to seq has been read (service.StateRead) or delivered.
 func (c *Client) Confirm(ctx context.Context, v Conversation, state service.State, seq uint64) error {
 	return c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) })
-}
-
-// Drain sends nothing more that is new, waits until everything in the outbox is answered and what the application
-// has taken is confirmed, and closes. If ctx ends before, it closes too and says how many messages have no answer.
-func (c *Client) Drain(ctx context.Context) error {
-	c.mu.Lock()
-	c.draining = true
-	c.changed.ring()
-	var err error
-	for err == nil && c.owes() {
-		changed := c.changed.wait()
-		c.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		c.mu.Lock()
-	}
-	left := c.outbox.len()
-	c.mu.Unlock()
-	if err != nil {
-		err = fmt.Errorf("%d messages have no answer: %w", left, err)
-	}
-	return errors.Join(err, c.Close())
-}
-
-// owes reports whether the server has to be told something yet; c.mu is held.
-func (c *Client) owes() bool {
-	confirms := c.conn != nil && !c.opts.NoConfirm && c.feed.unconfirmed()
-	return c.err == nil && (c.outbox.len() > 0 || confirms)
-}
-
-// Close ends the connection and everything else, and saves the cursors; its error is that of saving. Messages
-// without an answer end with ErrUnknownOutcome, those that were never written with ErrClosed.
-func (c *Client) Close() error {
-	c.stop(ErrClosed)
-	c.all.Wait()
-	return c.saveCursors()
-}
-
-// stop ends the Client once.
-func (c *Client) stop(why error) {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return
-	}
-	c.err = why
-	letters := c.outbox.empty()
-	if c.pause != nil {
-		c.pause.Stop()
-	}
-	c.changed.ring()
-	c.arrived.ring()
-	c.mu.Unlock()
-	c.cancel()
-	for _, l := range letters {
-		l.done(Sent{}, l.lost(why))
-	}
-	close(c.done)
-	c.tell(State{Phase: Stopped, Err: why})
 }
 
 // tell calls OnState; nothing follows Stopped.

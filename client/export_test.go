@@ -27,6 +27,7 @@ func (f Feed) Confirm() (conv Conversation, seq uint64, ok bool) { return f.f.co
 func (f Feed) ConfirmedTo(conv Conversation, seq uint64)         { f.f.confirmedTo(conv, seq) }
 func (f Feed) BeginSync()                                        { f.f.beginSync() }
 func (f Feed) Listed(conv Conversation, head, delivered uint64)  { f.f.listed(conv, head, delivered) }
+func (f Feed) Discovered(e Entry) bool                           { return f.f.discovered(e) }
 func (f Feed) EndSync()                                          { f.f.endSync() }
 func (f Feed) Unfetched(w Fetch, gone bool)                      { f.f.unfetched(w.w, gone) }
 func (f Feed) Want(now time.Time) (Fetch, bool, time.Duration, bool) {

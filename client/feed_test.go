@@ -359,3 +359,27 @@ func TestFeedIsBounded(t *testing.T) {
 		t.Errorf("%d messages of one's own", own)
 	}
 }
+
+// TestFeedDiscovers is about conversations that are not in the list: a new device takes what is not confirmed, one
+// that knows others takes all.
+func TestFeedDiscovers(t *testing.T) {
+	feed := client.NewFeed(me, 8)
+	feed.BeginSync()
+	feed.EndSync()
+	discover(t, feed, 2, 5)
+	feed.BeginSync()
+	feed.EndSync()
+	discover(t, feed, 3, 0)
+}
+
+func discover(t *testing.T, feed client.Feed, peer service.UserID, after uint64) {
+	t.Helper()
+	if !feed.Discovered(said(peer, peer, 6)) || feed.Discovered(said(peer, peer, 7)) {
+		t.Errorf("a conversation with %d is discovered once", peer)
+	}
+	want, ok, _, _ := feed.Want(time.Unix(1, 0))
+	if !ok || want.Conv().Peer != peer || want.After() != after {
+		t.Errorf("asked for %+v behind %d, want %d behind %d", want.Conv(), want.After(), peer, after)
+	}
+	feed.Fetched(want, []client.Entry{said(peer, peer, 6)}, false, func(client.Entry) bool { return false })
+}

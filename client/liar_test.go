@@ -14,43 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/msgserver/msgserver/client"
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/server"
 	"github.com/msgserver/msgserver/service"
-	"github.com/msgserver/msgserver/storage"
 )
-
-// realServer runs a server on a data directory of its own until the test ends, and gives its address.
-func realServer(t *testing.T, cfg server.Config) string {
-	t.Helper()
-	db, err := storage.Open(t.TempDir(), storage.Options{JournalSize: 4 << 20, MmapSize: 256 << 20, MinFree: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Listen = "127.0.0.1:0"
-	srv, err := server.New(cfg, db, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-ended, db.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	select {
-	case <-srv.Ready():
-	case <-within(t).Done():
-		t.Fatal("the server does not start")
-	}
-	return srv.Addr()
-}
 
 // liar stands between clients and a server. It loses, repeats and delays pushes, and cuts connections in the middle
 // of frames, either way.

@@ -51,7 +51,7 @@ func (c *Conn) Send(ctx context.Context, m Outgoing) (Sent, error) {
 }
 
 // SendAsync sends a message; done runs exactly once, when it is acknowledged or refused or the connection has
-// ended. done runs on the goroutine that reads and must not block. SendAsync waits while as many messages
+// ended. done runs on the goroutine that reads, or the one that ends the connection, and must not block. SendAsync waits while as many messages
 // as Options.Window are not answered, or much is not written yet. An error means that the message was not sent
 // and done will not run.
 func (c *Conn) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)) error {
