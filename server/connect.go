@@ -13,9 +13,11 @@ var heartbeat = codec.AppendHeartbeat(nil)
 
 // canConnect says whether this server would take a new client now. It has no side effect.
 func (s *session) canConnect(f codec.Frame) {
-	if err := codec.Unmarshal(f.Format, f.Body, &codec.Empty{}); err != nil {
-		s.undecodable(f, err)
-		return
+	if len(f.Body) > 0 { // it needs none, whatever the flags say
+		if err := codec.Unmarshal(f.Format, f.Body, &codec.Empty{}); err != nil {
+			s.undecodable(f, err)
+			return
+		}
 	}
 	s.send(codec.AppendBool(nil, f.Format, codec.CanConnect, s.srv.canConnect()))
 }

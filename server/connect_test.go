@@ -18,6 +18,10 @@ func TestCanConnect(t *testing.T) {
 	if g := p.must(); g.raw != "true" || g.format != codec.JSON || g.kind != codec.Response {
 		t.Errorf("%+v", g)
 	}
+	p.write(codec.AppendFrame(nil, codec.JSON, codec.Request, codec.CanConnect, nil))
+	if g := p.must(); g.raw != "true" {
+		t.Errorf("without a body: %+v", g)
+	}
 	m := n.dial(t, codec.MsgPack)
 	m.write(codec.AppendFrame(nil, codec.MsgPack, codec.Request, codec.CanConnect, []byte{0x80}))
 	if g := m.must(); g.raw != "\xc3" || g.format != codec.MsgPack {

@@ -94,8 +94,8 @@ func (s *Service) read(ctx context.Context, v view, from Seq, limit, maxBytes in
 			return nil, err
 		}
 		limit -= len(page)
-		for _, e := range page {
-			maxBytes -= len(e.Content)
+		for i := range page {
+			maxBytes -= page[i].Size()
 		}
 		pages = append(pages, page)
 	}

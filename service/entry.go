@@ -47,6 +47,18 @@ type Entry struct {
 	Members    []UserID // KindMembersAdded, KindMembersGone: who; From says who did it
 }
 
+// userBytes is about what a user's id takes on the wire.
+const userBytes = 17
+
+// Size is about how many bytes the entry takes on the wire beyond a few hundred.
+func (e *Entry) Size() int {
+	size := len(e.Content) + userBytes*len(e.Members)
+	if e.Group != nil {
+		size += userBytes * len(e.Group.Members)
+	}
+	return size
+}
+
 // Appended is the answer to a message that is on the disk.
 type Appended struct {
 	Entry     Entry

@@ -32,12 +32,15 @@ func (s *Service) CreateGroup(ctx context.Context, c Caller, n NewGroup) (Group,
 	})
 }
 
+// maxListed is how many members all the groups of a list may have together: about what fits into a frame.
+const maxListed = 1 << 20
+
 // Groups lists the groups that the caller is in.
 func (s *Service) Groups(ctx context.Context, c Caller) ([]Group, error) {
 	if err := c.verify(); err != nil {
 		return nil, err
 	}
-	groups := []Group{}
+	groups, listed := []Group{}, 0
 	for ref, err := range s.conversations(ctx, c.User) {
 		if err != nil {
 			return nil, err
@@ -52,6 +55,9 @@ func (s *Service) Groups(ctx context.Context, c Caller) ([]Group, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if listed += len(g.Members); listed > maxListed {
+			return nil, Errorf(TooLarge, "your groups have too many members for one list: ask for the groups one at a time")
 		}
 		groups = append(groups, g)
 	}

@@ -32,7 +32,7 @@ func (s *Service) Offline(ctx context.Context, c Caller, asked Limit) (Page, err
 			break
 		}
 		page.Entries = append(page.Entries, next.entries[0])
-		size += len(next.entries[0].Content)
+		size += next.entries[0].Size()
 		alive, err := next.advance(ctx, s)
 		if err != nil {
 			return Page{}, err

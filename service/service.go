@@ -13,7 +13,7 @@ type Limits struct {
 	ReceiptGroup int // members up to which a sender is told of each receipt; default 500
 	Page         int // entries of one page; default 200
 	PageDefault  int // entries of a page whose size was not asked for; default 50
-	PageBytes    int // bytes of content after which a page ends early; default 1 MiB
+	PageBytes    int // Size of entries after which a page ends early; default 1 MiB
 }
 
 // Limits that are part of the protocol and not configurable.

@@ -75,8 +75,8 @@ type Store interface {
 	// ChangeGroup applies a change and adds its notice, or answers ErrConflict, ErrNotFound or ErrTooLarge.
 	ChangeGroup(ch GroupChange, done func(GroupChanged, error))
 
-	// Read gives up to limit entries from seq on, ascending, without holes, stopping early at about maxBytes
-	// of content (but never before the first). Forward from below First begins at First.
+	// Read gives up to limit entries from seq on, ascending, without holes, stopping early when their
+	// Sizes reach maxBytes (but never before the first). Forward from below First begins at First.
 	Read(ctx context.Context, c ConvID, from Seq, limit, maxBytes int, dir Direction) ([]Entry, error)
 	// Find gives the entries of c whose message has this msgId, at most one for each sender, newest first,
 	// looking back over at least the last 1,024 entries. None is an empty result, not an error.

@@ -93,6 +93,9 @@ func (w *patientWriter) Write(b []byte) (int, error) {
 
 // BackupDir writes a backup of a directory that no server uses.
 func BackupDir(ctx context.Context, dir string, w io.Writer) error {
+	if err := exists(dir); err != nil {
+		return err
+	}
 	db, err := Open(dir, Options{MinFree: -1})
 	if err != nil {
 		return offlineError(err, "run the backup over the admin address of the server")

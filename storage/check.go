@@ -44,14 +44,22 @@ func Check(dir string, progress Progress) (Report, error) {
 
 // settleDir opens and closes the database, which empties the journal.
 func settleDir(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
-		return fmt.Errorf("there is no database in %s: %w", dir, err)
+	if err := exists(dir); err != nil {
+		return err
 	}
 	db, err := Open(dir, Options{MinFree: -1})
 	if err != nil {
 		return offlineError(err, "make a backup over the admin address of the server and work on that")
 	}
 	return db.Close()
+}
+
+// exists is an error if there is no database in dir: opening would make one.
+func exists(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
+		return fmt.Errorf("there is no database in %s: %w", dir, err)
+	}
+	return nil
 }
 
 // checkFile is Check for one database file, which nobody writes.

@@ -164,6 +164,13 @@ func TestMaintenanceRefusesADirectoryInUse(t *testing.T) {
 	if _, err := storage.Check(t.TempDir(), nil); err == nil {
 		t.Error("an empty directory passes the check")
 	}
+	empty := t.TempDir()
+	if err := storage.BackupDir(context.Background(), empty, &bytes.Buffer{}); err == nil {
+		t.Error("an empty directory is backed up")
+	}
+	if files, err := os.ReadDir(empty); err != nil || len(files) > 0 {
+		t.Errorf("the backup made %v, %v", files, err)
+	}
 }
 
 func TestCompactAndMeasure(t *testing.T) {

@@ -96,7 +96,7 @@ func (db *DB) read(ctx context.Context, c service.ConvID, from service.Seq, limi
 			if err != nil {
 				return err
 			}
-			maxBytes -= len(e.Content)
+			maxBytes -= e.Size()
 			entries = append(entries, e)
 		}
 		return nil
