@@ -368,6 +368,7 @@ func TestFeedDiscovers(t *testing.T) {
 	feed.EndSync()
 	discover(t, feed, 2, 5)
 	feed.BeginSync()
+	feed.Listed(client.Conversation{Peer: 2}, 6, 6)
 	feed.EndSync()
 	discover(t, feed, 3, 0)
 }
