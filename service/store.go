@@ -91,7 +91,8 @@ type Store interface {
 	MemberMarks(ctx context.Context, c ConvID, us []UserID) ([]Marks, error)
 	// Group gives a group as it is, or ErrNotFound; a dissolved group is not found.
 	Group(ctx context.Context, g GroupID) (Group, error)
-	// Conversation gives one conversation from u's side; without any span if u never was in it.
+	// Conversation gives one conversation from u's side; without any span if u never was in it. Of someone who
+	// joined a group more than 16 times the oldest spans may be forgotten: he sees less, never more.
 	Conversation(ctx context.Context, u UserID, c ConvID) (ConvRef, error)
 	// Conversations lists u's conversations, former groups included, in the order of their ids.
 	Conversations(ctx context.Context, u UserID, after Cursor, limit int) ([]ConvRef, Cursor, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/msgserver/msgserver/service"
 	"github.com/msgserver/msgserver/storage"
@@ -113,5 +114,17 @@ func TestEntriesSurviveReopening(t *testing.T) {
 	}
 	if o := send(db, message(1, 2, "a7"))[0]; !o.Duplicate || o.Entry.Seq != 15 {
 		t.Fatal(o)
+	}
+}
+
+// await waits for something that nothing announces.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
 	}
 }

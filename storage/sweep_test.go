@@ -78,6 +78,10 @@ func TestWhatIsPendingIsBounded(t *testing.T) {
 					}
 				}
 			}
+			await(t, "no more pending than the bound", func() bool {
+				s := db.Stats()
+				return s.TailEntries == 0 && s.PendingPostings <= bound && s.PendingListings <= bound
+			})
 			closeDB(t, db)
 			db = open(t, dir, o)
 			// What opening makes pending is at most the rounds' span, counted in blocks, and one apply.

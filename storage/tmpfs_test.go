@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/msgserver/msgserver/service"
 	"github.com/msgserver/msgserver/storage"
@@ -101,17 +100,5 @@ func TestADiskThatIsFullToTheLastByte(t *testing.T) {
 	entries, err := db.Read(context.Background(), service.Pair(1, 2), 1, acked+10, 1<<30, service.Forward)
 	if err != nil || len(entries) < acked {
 		t.Errorf("%d of %d acknowledged entries are there, %v", len(entries), acked, err)
-	}
-}
-
-// await waits for something that nothing announces.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
