@@ -176,8 +176,9 @@ func (f *flat) scalar() string {
 		return f.number()
 	}
 	f.text() // its escapes must be valid
-	if f.i-start > maxScalar {
+	if !f.ok || f.i-start > maxScalar {
 		f.ok = false
+		return ""
 	}
 	return f.s[start:f.i]
 }

@@ -21,7 +21,7 @@ func DecodeMessage(f Format, body []byte, m *MessageRequest) error {
 		if err := guard(body); err != nil {
 			return &SyntaxError{MsgPack, err}
 		}
-		return readMessage(string(body), m)
+		return readMessage(body, m)
 	}
 	return Unmarshal(f, body, m)
 }
@@ -64,8 +64,8 @@ func scanMessage(body string, m *MessageRequest) bool {
 }
 
 // readMessage reads a body that has passed guard.
-func readMessage(body string, m *MessageRequest) error {
-	r := reader{b: body}
+func readMessage(body []byte, m *MessageRequest) error {
+	r := reader{b: string(body), raw: body}
 	n, ok := r.mapLen()
 	if !ok {
 		return errObject

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -53,6 +54,7 @@ func TestDecodeMessageIsUnmarshal(t *testing.T) {
 		`{"contentStr":"a","contentStr":"b"}`, `{"contentStr":"a","c\u006fntentStr":"b"}`, `{"x":{"a":[1,2]},"msgId":"m"}`, `{"x":1,"x":2}`,
 		`{"toUserId":01}`, `{"toUserId":-0}`, `{"toUserId":1.0}`, `{"toUserId":}`, `{"msgContentType":-2}`, `{"taskId":{}}`, `{"taskId":true}`,
 		`{"sendDate":{}}`, `{"sendDate":null}`, `{"sendDate":"` + strings.Repeat("x", 200) + `"}`, `{"msgId":5}`, `[]`, `null`, `5`, ``, `{`, `{"a"`, `{"msgId":"m"}x`,
+		`{"sendDate":"abc\`, `{"taskId":"\`, `{"contentStr":"\`, `{"toUserId":"\`, `{"\`, `{"sendDate":1e400}`,
 		"{\"msgId\":\"\xff\"}", "\ufeff{}", `{"toUserId": 3 , "msgId" : "m" }`, `{"toUserId":12345678901234567890}`,
 	} {
 		var fast, slow codec.MessageRequest
@@ -60,6 +62,37 @@ func TestDecodeMessageIsUnmarshal(t *testing.T) {
 		if class(fastErr) != class(slowErr) || fastErr == nil && fast != slow {
 			t.Errorf("%s\nfast %+v %v\nslow %+v %v", body, fast, fastErr, slow, slowErr)
 		}
+	}
+}
+
+// TestANumberThatIsNoFloat: JSON has numbers that MessagePack has not. They must not make a message unreadable.
+func TestANumberThatIsNoFloat(t *testing.T) {
+	var req codec.MessageRequest
+	if err := codec.DecodeMessage(codec.JSON, []byte(`{"sendDate":-1e400}`), &req); err != nil {
+		t.Fatal(err)
+	}
+	frame := codec.AppendMessagePush(nil, codec.MsgPack, &codec.MessageBody{SendDate: req.SendDate})
+	var push codec.MessageBody
+	if err := codec.DecodeMessagePush(codec.MsgPack, bodyOf(t, frame), &push); err != nil || push.SendDate != `"-1e400"` {
+		t.Errorf("sendDate %s, %v", push.SendDate, err)
+	}
+}
+
+// TestUnknownFieldsCostTheirLength: a value that is passed over is not looked at again and again.
+func TestUnknownFieldsCostTheirLength(t *testing.T) {
+	body := []byte("\x81\xa1x\xdc\x0f\x00")
+	for range 0x0f00 {
+		body = append(append(body, 0xd9, 65), strings.Repeat("y", 65)...)
+	}
+	var m codec.MessageRequest
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := codec.DecodeMessage(codec.MsgPack, body, &m); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(4*len(body)) {
+		t.Errorf("a body of %d bytes took %d", len(body), used)
 	}
 }
 

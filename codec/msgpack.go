@@ -13,8 +13,9 @@ import (
 // reader reads a MessagePack value that has passed guard, for the hot labels. The strings it gives are parts
 // of b. Methods that report ok false have not moved on.
 type reader struct {
-	b string
-	i int
+	b   string
+	raw []byte // the same bytes where skip is needed
+	i   int
 }
 
 // mapLen reads the head of a map.
@@ -98,26 +99,18 @@ func (r *reader) int() (n int64, ok bool) {
 	return n, true
 }
 
-// skip passes over one value and gives its bytes.
-func (r *reader) skip() (raw string) {
-	start := r.i
+// skip passes over one value.
+func (r *reader) skip() {
 	for left := 1; left > 0; left-- {
-		h, err := head([]byte(r.b[r.i:min(len(r.b), r.i+headBytes)]), 0)
-		if err != nil && r.i+headBytes < len(r.b) {
-			h, err = head([]byte(r.b), r.i)
-		}
+		h, err := head(r.raw, r.i)
 		if err != nil { // cannot be behind guard
-			r.i = len(r.b)
-			break
+			r.i = len(r.raw)
+			return
 		}
 		r.i += h.size
 		left += h.children
 	}
-	return r.b[start:r.i]
 }
-
-// headBytes are enough to see the head of any value that is not a long string.
-const headBytes = 64
 
 // digits reads an integer or a string as decimal digits.
 func (r *reader) digits() (s string, null bool, err error) {

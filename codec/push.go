@@ -53,7 +53,7 @@ func DecodeMessagePush(f Format, body []byte, m *MessageBody) error {
 		if err := guard(body); err != nil {
 			return &SyntaxError{MsgPack, err}
 		}
-		if readPush(string(body), m) {
+		if readPush(body, m) {
 			return nil
 		}
 		*m = MessageBody{}
@@ -110,8 +110,8 @@ func (f *flat) plainInt() (int64, bool) {
 }
 
 // readPush reports false for what it leaves to the library.
-func readPush(body string, m *MessageBody) bool {
-	r := reader{b: body}
+func readPush(body []byte, m *MessageBody) bool {
+	r := reader{b: string(body), raw: body}
 	n, ok := r.mapLen()
 	for ; ok && n > 0; n-- {
 		var key string

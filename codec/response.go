@@ -127,7 +127,7 @@ func readResponse(body []byte) (Answer, error) {
 	if err := guard(body); err != nil {
 		return out, &SyntaxError{MsgPack, err}
 	}
-	r := reader{b: string(body)}
+	r := reader{b: string(body), raw: body}
 	n, ok := r.mapLen()
 	if !ok {
 		return out, errObject

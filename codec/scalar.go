@@ -2,7 +2,6 @@ package codec
 
 import (
 	"errors"
-	"math"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -90,8 +89,8 @@ func (s Scalar) appendMsgPack(dst []byte) []byte {
 		return appendUint(dst, n)
 	}
 	f, err := strconv.ParseFloat(string(s), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return append(dst, msgpcode.Nil)
+	if err != nil { // 1e400 is a JSON number, but not a float
+		return appendStr(dst, string(s))
 	}
 	return appendFloat(dst, f)
 }
