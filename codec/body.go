@@ -59,12 +59,12 @@ func Unmarshal(f Format, body []byte, v any) error {
 	return nil
 }
 
-// UnmarshalValue is Unmarshal for a part of a body, which may be an array: the result of queryGroupList.
+// UnmarshalValue is Unmarshal for a result that a server sent, which may be an array: that of queryGroupList.
 func UnmarshalValue(f Format, value []byte, v any) error {
 	if f != MsgPack {
 		return json.Unmarshal(value, v)
 	}
-	if err := guard(value); err != nil {
+	if err := guardAnswer(value); err != nil {
 		return &SyntaxError{MsgPack, err}
 	}
 	return decodeMsgPack(value, v)

@@ -172,10 +172,11 @@ func (f *flat) uint() uint64 {
 // scalar takes the token of a string or an integer; others are left to the library.
 func (f *flat) scalar() string {
 	start := f.i
-	if f.peek() != '"' {
-		return f.number()
+	if f.peek() == '"' {
+		f.text() // its escapes must be valid
+	} else {
+		f.number()
 	}
-	f.text() // its escapes must be valid
 	if !f.ok || f.i-start > maxScalar {
 		f.ok = false
 		return ""

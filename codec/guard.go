@@ -12,7 +12,7 @@ import (
 // bound, so guard looks first: five bytes can ask for gigabytes, a megabyte of 0x91 nests a million deep.
 const (
 	maxDepth = 16
-	maxNodes = 1 << 16 // values in one body, keys included
+	maxNodes = 1 << 16 // values in a body that a client sends, keys included
 )
 
 var (
@@ -26,7 +26,13 @@ var (
 
 // guard checks, without recursion and without allocating, that b is exactly one MessagePack value whose
 // declared lengths fit into it, within the bounds above, with valid UTF-8 in its strings.
-func guard(b []byte) error {
+func guard(b []byte) error { return guardNodes(b, maxNodes) }
+
+// guardAnswer is guard for what a server sends, in which only the frame bounds the number of values: a list of
+// large groups has many.
+func guardAnswer(b []byte) error { return guardNodes(b, MaxLength) }
+
+func guardNodes(b []byte, most int) error {
 	var left [maxDepth + 1]int // values that each open container still has to have
 	depth := 0
 	left[0] = 1
@@ -40,7 +46,7 @@ func guard(b []byte) error {
 			}
 			depth--
 		}
-		if nodes == maxNodes {
+		if nodes == most {
 			return errNodes
 		}
 		left[depth]--

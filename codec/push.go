@@ -127,10 +127,10 @@ func (m *MessageBody) readField(key string, r *reader) (ok bool) {
 	switch key {
 	case "fromUserId":
 		n, ok = r.int()
-		m.FromUserID = ID(n)
+		m.FromUserID, ok = ID(n), ok && n <= MaxID
 	case "toUserId":
 		n, ok = r.int()
-		m.ToUserID = ID(n)
+		m.ToUserID, ok = ID(n), ok && n <= MaxID
 	case "contentStr":
 		m.ContentStr, ok = r.str()
 	case "msgId":

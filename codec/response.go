@@ -119,12 +119,35 @@ func scanResponse(body []byte) (Answer, bool) {
 		return Answer{}, false
 	}
 	raw := body[i+len(result) : len(body)-1]
-	return Answer{TaskID: TaskID(body[len(code):i]), Result: raw}, raw[0] == '{' && raw[len(raw)-1] == '}'
+	return Answer{TaskID: TaskID(body[len(code):i]), Result: raw}, oneObject(raw)
+}
+
+// oneObject reports whether raw is a single object from its first byte to its last, and not the first of
+// several fields: a newer server may answer more.
+func oneObject(raw []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\':
+			i++
+		case quoted:
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+		}
+		if depth == 0 {
+			return i > 0 && i == len(raw)-1
+		}
+	}
+	return false
 }
 
 func readResponse(body []byte) (Answer, error) {
 	var out Answer
-	if err := guard(body); err != nil {
+	if err := guardAnswer(body); err != nil {
 		return out, &SyntaxError{MsgPack, err}
 	}
 	r := reader{b: string(body), raw: body}
