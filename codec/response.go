@@ -112,10 +112,10 @@ func scanResponse(body []byte) (Answer, bool) {
 		return Answer{}, false
 	}
 	i := len(code)
-	for i < len(body) && (body[i] == '-' || body[i]-'0' <= 9) {
+	for i < len(body) && body[i]-'0' <= 9 {
 		i++
 	}
-	if i == len(code) || len(body)-i < len(result)+2 || string(body[i:i+len(result)]) != result {
+	if i == len(code) || body[len(code)] == '0' || len(body)-i < len(result)+2 || string(body[i:i+len(result)]) != result {
 		return Answer{}, false
 	}
 	raw := body[i+len(result) : len(body)-1]
