@@ -82,7 +82,7 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 
 func decode[T any](f codec.Frame) (*T, error) {
 	v := new(T)
-	return v, codec.Unmarshal(f.Format, f.Body, v)
+	return v, codec.UnmarshalValue(f.Format, f.Body, v)
 }
 
 // note keeps an error push: if nothing comes after it, it says why the connection ended.

@@ -59,7 +59,8 @@ func Unmarshal(f Format, body []byte, v any) error {
 	return nil
 }
 
-// UnmarshalValue is Unmarshal for a result that a server sent, which may be an array: that of queryGroupList.
+// UnmarshalValue is Unmarshal for what a server sent, which only the frame bounds and which may be an array:
+// the result of queryGroupList is.
 func UnmarshalValue(f Format, value []byte, v any) error {
 	if f != MsgPack {
 		return json.Unmarshal(value, v)
@@ -120,7 +121,7 @@ func unmarshalMsgPack(body []byte, v any) error {
 		return errObject
 	}
 	if err := decodeMsgPack(body, v); err != nil {
-		return &FieldError{Reason: strings.TrimPrefix(err.Error(), "msgpack: ")}
+		return &FieldError{Reason: "a field has the wrong type: " + strings.TrimPrefix(err.Error(), "msgpack: ")}
 	}
 	return nil
 }
@@ -129,7 +130,7 @@ func unmarshalMsgPack(body []byte, v any) error {
 func decodeMsgPack(value []byte, v any) error {
 	dec := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(dec)
-	dec.ResetReader(bytes.NewReader(value))
+	dec.Reset(bytes.NewReader(value))
 	dec.SetCustomStructTag("json")
 	return dec.Decode(v)
 }
@@ -137,7 +138,7 @@ func decodeMsgPack(value []byte, v any) error {
 // AppendBody appends v in format f; None is written as JSON.
 func AppendBody(dst []byte, f Format, v any) ([]byte, error) {
 	if f != MsgPack {
-		b, err := json.Marshal(v)
+		b, err := json.Marshal(v, jsontext.PreserveRawStrings(true)) // a sendDate goes out as it came
 		return append(dst, b...), err
 	}
 	buf := bytes.NewBuffer(dst)

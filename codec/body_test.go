@@ -266,6 +266,14 @@ func TestBodiesAreTheSameInBothFormats(t *testing.T) {
 // newLike is a zero value of the type that v points to.
 func newLike(v any) any { return reflect.New(reflect.TypeOf(v).Elem()).Interface() }
 
+func TestASendDateIsNotRewritten(t *testing.T) {
+	const date = `"a\u0041\/"`
+	b, err := codec.AppendBody(nil, codec.JSON, &codec.MessageBody{SendDate: date})
+	if err != nil || !bytes.Contains(b, []byte(date)) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
 func TestAbsentFieldsAreLeftOut(t *testing.T) {
 	body := &codec.GroupRequest{GroupID: "g"}
 	for format, want := range map[codec.Format]string{codec.JSON: `{"groupId":"g"}`, codec.MsgPack: "\x81\xa7groupId\xa1g"} {

@@ -123,6 +123,9 @@ func longHead(b []byte, i, rest int) (value, error) {
 	case 4:
 		n = int(binary.BigEndian.Uint32(b[i+1:]))
 	}
+	if n < 0 || n > rest { // each thing that is declared takes a byte, at least
+		return v, errTruncated
+	}
 	switch b[i] {
 	case msgpcode.Array16, msgpcode.Array32:
 		v.children = n

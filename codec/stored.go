@@ -2,7 +2,7 @@ package codec
 
 import "strconv"
 
-// AppendMessageStored appends the response to a message, as a whole frame.
+// AppendMessageStored appends the response to a message that had a taskId, as a whole frame.
 func AppendMessageStored(dst []byte, f Format, task TaskID, m *MessageStored) []byte {
 	dst, at := BeginFrame(dst, f, Response, Message)
 	if f == MsgPack {

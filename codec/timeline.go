@@ -35,14 +35,14 @@ func (t *TimelineItem) DecodeMsgpack(dec *msgpack.Decoder) error {
 		LabelName Label              `json:"labelName"`
 		Content   msgpack.RawMessage `json:"content"`
 	}
-	if err := unmarshalMsgPack(all, &raw); err != nil {
+	if err := decodeMsgPack(all, &raw); err != nil { // guarded as a part of what it came in
 		return err
 	}
 	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
 	if len(raw.Content) == 0 {
 		return nil
 	}
-	return unmarshalMsgPack(raw.Content, t.Content)
+	return decodeMsgPack(raw.Content, t.Content)
 }
 
 // contentOf is what an entry with this label holds.
