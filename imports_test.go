@@ -23,8 +23,11 @@ var mayImport = map[string][]string{
 	"storage/storetest": {"service"},
 	"server":            {"codec", "service"},
 	"client":            {"codec", "service"},
-	"bench":             {"codec", "service", "client"},
-	"cmd/msgserver":     {"codec", "service", "storage", "server", "client", "bench"},
+	"bench":             {"codec", "service", "client", "bench/result"},
+	"bench/result":      {},
+	"bench/report":      {"bench/result"},
+	"bench/benchtest":   {"codec"},
+	"cmd/msgserver":     {"codec", "service", "storage", "server", "client", "bench", "bench/result", "bench/report"},
 }
 
 // owners are the packages that may import a dependency.
@@ -35,6 +38,7 @@ var owners = map[string][]string{
 	"go.uber.org/zap":                    {"server", "cmd/msgserver"},
 	"github.com/spf13/cobra":             {"cmd/msgserver"},
 	"github.com/go-json-experiment/json": {"codec"},
+	"github.com/HdrHistogram/":           {"bench/result"},
 }
 
 func TestImports(t *testing.T) {

@@ -1,0 +1,219 @@
+package result
+
+import (
+	"fmt"
+	"time"
+)
+
+// Schema is the version of the JSON of a Result. It grows when a reader of the older one would misunderstand.
+const Schema = 1
+
+// Result holds the trials of one scenario with one set of parameters.
+type Result struct {
+	Schema int     `json:"schema"`
+	Spec   Spec    `json:"spec"`
+	Trials []Trial `json:"trials"`
+}
+
+// Spec says what is run: the scenario, its load and where. Durations are nanoseconds in JSON.
+type Spec struct {
+	Scenario string        `json:"scenario"`
+	Addr     string        `json:"addr"`
+	Admin    string        `json:"admin,omitempty"` // host:port of the server's admin endpoints
+	Format   string        `json:"format"`          // json or msgpack
+	Users    int           `json:"users"`
+	Conns    int           `json:"connections"`      // over all users; more than Users gives them several devices
+	Rate     float64       `json:"rate,omitempty"`   // arrivals a second, open loop
+	Window   int           `json:"window,omitempty"` // closed loop: requests of each sender that wait for their answer
+	Ramp     time.Duration `json:"ramp"`             // over which connections are opened
+	Warmup   time.Duration `json:"warmup"`
+	Duration time.Duration `json:"duration"`
+	Payload  int           `json:"payload"`           // bytes of a message's content
+	Members  int           `json:"members,omitempty"` // of a group
+	Backlog  int           `json:"backlog,omitempty"` // messages of a conversation before the measurement
+	Slow     int           `json:"slow,omitempty"`    // clients that do not read
+	Mix      []Share       `json:"mix,omitempty"`
+	Sources  []string      `json:"sources,omitempty"` // local addresses to connect from
+	Seed     uint64        `json:"seed"`
+	Workers  int           `json:"workers"` // processes that made the load
+}
+
+// Share is the weight of one action in a mix.
+type Share struct {
+	Action string  `json:"action"`
+	Weight float64 `json:"weight"`
+}
+
+// Closed reports whether the next request waits for an answer, so that a slow server is asked less.
+func (s Spec) Closed() bool { return s.Window > 0 }
+
+// Loop says how the load arrives, in words that stand in every output.
+func (s Spec) Loop() string {
+	switch {
+	case s.Closed():
+		return fmt.Sprintf("closed loop, window %d: a slow server is asked less, its stalls are not in the latencies of what was not sent", s.Window)
+	case s.Rate > 0:
+		return fmt.Sprintf("open loop, %s/s: latency from the scheduled time", Number(s.Rate))
+	}
+	return "no load"
+}
+
+// Kind is one of the four latencies. They are never mixed.
+type Kind string
+
+// The latencies. What Sync means in a scenario is said where the scenario is described.
+const (
+	Connect Kind = "connect" // from the scheduled time of a connection until it is bound
+	Ack     Kind = "ack"     // from the scheduled time of a message until the server has it on its disk
+	Deliver Kind = "deliver" // from the scheduled time of a message until a receiver has it
+	Sync    Kind = "sync"    // from asking for what is there until all of it is here
+)
+
+// Kinds are all of them, in the order in which they are shown.
+var Kinds = []Kind{Connect, Ack, Deliver, Sync}
+
+// Trial is one run of the scenario.
+type Trial struct {
+	Began       time.Time           `json:"began"`
+	Seconds     float64             `json:"seconds"`               // measured, without ramp and warm-up
+	Interrupted bool                `json:"interrupted,omitempty"` // the numbers are those until then
+	Latency     map[Kind]*Histogram `json:"latency"`               // of what was scheduled while measuring
+	Counts      Counts              `json:"counts"`                // while measuring
+	Check       Check               `json:"check"`
+	Generator   Generator           `json:"generator"`
+	Server      *Server             `json:"server,omitempty"` // with --admin
+	Cost        *Cost               `json:"cost,omitempty"`   // with --admin
+	Memory      *Memory             `json:"memory,omitempty"` // scenario idle
+	Series      []Point             `json:"series"`
+	SLO         []Verdict           `json:"slo,omitempty"`
+}
+
+// Counts are events between the beginning and the end of the measurement.
+type Counts struct {
+	Connects  int64            `json:"connects"`
+	Sent      int64            `json:"sent"`      // messages and receipts
+	Acked     int64            `json:"acked"`     // of messages and receipts
+	Delivered int64            `json:"delivered"` // messages that receivers got
+	Synced    int64            `json:"synced"`    // pages, drains or catch-ups, as the scenario says
+	Entries   int64            `json:"entries"`   // that came with them
+	Errors    map[string]int64 `json:"errors,omitempty"`
+}
+
+// Failed is the number of requests that were refused or got no answer.
+func (c Counts) Failed() int64 {
+	var n int64
+	for _, count := range c.Errors {
+		n += count
+	}
+	return n
+}
+
+// Check is what became of every message of the trial, warm-up included.
+type Check struct {
+	Sent       int64    `json:"sent"`
+	Acked      int64    `json:"acked"`
+	Expected   int64    `json:"expected"`  // deliveries of acknowledged messages
+	Delivered  int64    `json:"delivered"` // once, whichever way
+	Lost       int64    `json:"lost"`
+	Duplicated int64    `json:"duplicated"`
+	Reordered  int64    `json:"reordered"`
+	Violations []string `json:"violations,omitempty"` // the first ones, in words; others than these three, too
+	Broken     int64    `json:"broken"`               // how many there were
+}
+
+// OK reports whether each message arrived once and in order.
+func (c Check) OK() bool { return c.Lost+c.Duplicated+c.Reordered+c.Broken == 0 }
+
+// Machine is where a process ran.
+type Machine struct {
+	OS       string `json:"os"`
+	Kernel   string `json:"kernel,omitempty"`
+	CPU      string `json:"cpu,omitempty"`
+	Cores    int    `json:"cores"`
+	MemoryMB int64  `json:"memoryMB,omitempty"`
+	Go       string `json:"go"`
+}
+
+// Generator is how the load generator itself fared.
+type Generator struct {
+	Version  string     `json:"version"`
+	Machine  Machine    `json:"machine"`
+	CPU      float64    `json:"cpuCores"`          // cores that it kept busy while measuring
+	RSSBytes int64      `json:"rssBytes"`          // at the end, over all workers
+	Lag      *Histogram `json:"lag"`               // how late requests left, through the generator's own fault
+	Limited  []string   `json:"limited,omitempty"` // why the numbers are the generator's rather than the server's
+}
+
+// Server says what was measured.
+type Server struct {
+	Version    string  `json:"version"`
+	Machine    Machine `json:"machine"`
+	FileSystem string  `json:"fileSystem"`
+	Durability string  `json:"durability"`
+}
+
+// Cost is what the server used while measuring.
+type Cost struct {
+	CPUSeconds   float64 `json:"cpuSeconds"`
+	RSSBytes     int64   `json:"rssBytes"`    // at the end
+	MaxRSSBytes  int64   `json:"maxRSSBytes"` // of the samples, one a second
+	WrittenBytes int64   `json:"writtenBytes"`
+	Commits      int64   `json:"commits"`
+	Messages     int64   `json:"messages"` // that the server counted as acknowledged
+}
+
+// Memory is what idle connections take.
+type Memory struct {
+	Conns           int   `json:"connections"`
+	ServerPerConn   int64 `json:"serverBytesPerConnection"` // of the server process; 0 without --admin
+	KernelPerSocket int64 `json:"kernelBytesPerSocket"`     // slab of the machine, over the sockets that it holds
+	ClientPerConn   int64 `json:"clientBytesPerConnection"` // of the generator
+}
+
+// Point is one second of a trial.
+type Point struct {
+	Second    int                `json:"second"` // since the measurement began; below 0 is warm-up
+	Conns     int64              `json:"connections"`
+	Connects  int64              `json:"connects"`
+	Sent      int64              `json:"sent"`
+	Acked     int64              `json:"acked"`
+	Delivered int64              `json:"delivered"`
+	Synced    int64              `json:"synced"`
+	Errors    int64              `json:"errors"`
+	Latency   map[Kind]Quantiles `json:"latency,omitempty"`
+	LagMs     float64            `json:"lagMs"`    // the longest
+	CPU       float64            `json:"cpuCores"` // of the generator
+	ServerCPU float64            `json:"serverCpuCores,omitempty"`
+	ServerRSS int64              `json:"serverRssBytes,omitempty"`
+}
+
+// Quantiles are those of one second, in milliseconds.
+type Quantiles struct {
+	P50 float64 `json:"p50Ms"`
+	P99 float64 `json:"p99Ms"`
+	Max float64 `json:"maxMs"`
+}
+
+// Outcome says in one word how a trial ended: ok, failed, slo (one is broken) or interrupted.
+func (t Trial) Outcome() string {
+	switch {
+	case !t.Check.OK():
+		return "failed"
+	case t.Interrupted:
+		return "interrupted"
+	}
+	for _, v := range t.SLO {
+		if !v.OK {
+			return "slo"
+		}
+	}
+	return "ok"
+}
+
+// PerSecond is a count as a rate.
+func (t Trial) PerSecond(n int64) float64 {
+	if t.Seconds <= 0 {
+		return 0
+	}
+	return float64(n) / t.Seconds
+}
