@@ -18,6 +18,10 @@ func freeSpace(dir string) (int64, error) {
 	return int64(fs.Bavail) * int64(fs.Bsize), nil
 }
 
+// FileSystem names the file system of the database, such as ext4 or tmpfs: what a sync costs, and what it is
+// worth, depends on it. It is "" where that is not known.
+func (db *DB) FileSystem() string { return fileSystem(db.dir) }
+
 // watchSpace makes the store read-only while there is too little space.
 func (db *DB) watchSpace(stop <-chan struct{}) {
 	ticker := time.NewTicker(spaceEvery)

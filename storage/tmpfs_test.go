@@ -31,6 +31,14 @@ func smallDisk(t *testing.T, mib int) string {
 	return dir
 }
 
+func TestTheFileSystemHasItsName(t *testing.T) {
+	db := open(t, filepath.Join(smallDisk(t, 64), "data"), storage.Options{JournalSize: 1 << 20, MmapSize: 1 << 28, MinFree: -1})
+	defer closeDB(t, db) // before the disk goes
+	if name := db.FileSystem(); name != "tmpfs" {
+		t.Errorf("a tmpfs is called %q", name)
+	}
+}
+
 // fill takes space away until remove is called.
 func fill(t *testing.T, dir string, mib int) (remove func()) {
 	t.Helper()
