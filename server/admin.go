@@ -23,7 +23,7 @@ type admin struct {
 //
 //	/healthz  200 while the process runs
 //	/readyz   200 while a new client would be taken, else 503 and why
-//	/stats    the counters, as JSON
+//	/stats    the counters of server and store, what the process costs, where it runs and what it is, as JSON
 //	/debug/pprof/  profiles of the running process
 //	/backup   a backup of the store, if it can make one; cut off if it fails
 func listenAdmin(srv *Server, addr string) (*admin, error) {
@@ -80,7 +80,9 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 func (srv *Server) serveStats(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	stats := map[string]any{"server": srv.stats.Values()}
+	stats := map[string]any{
+		"server": srv.stats.Values(), "process": readProcess(), "machine": readMachine(), "about": srv.cfg.About,
+	}
 	if srv.cfg.StoreStats != nil {
 		stats["store"] = srv.cfg.StoreStats()
 	}

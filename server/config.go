@@ -31,9 +31,18 @@ type Config struct {
 	Workers         int // goroutines that read from the store; default 16
 
 	StoreStats func() any // the store's numbers, for /stats; nil: it has none
+	About      About      // for /stats, too
 
 	Limits service.Limits
 	Clock  func() time.Time // default time.Now
+}
+
+// About says what is running: what only its owner knows. It must not say where the data is.
+type About struct {
+	Version    string `json:"version"`
+	Revision   string `json:"revision,omitempty"`   // of the sources
+	Durability string `json:"durability"`           // what an acknowledgement promises
+	FileSystem string `json:"fileSystem,omitempty"` // of the data, such as ext4
 }
 
 // reservedFDs is what the process keeps for files, the admin endpoints and gnet itself. Running out of
