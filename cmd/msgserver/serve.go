@@ -93,6 +93,7 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	s.cfg.StoreStats = func() any { return db.Stats() }
+	s.cfg.About = about(db)
 	srv, err = server.New(s.cfg, db, log)
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -111,7 +112,7 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 		select {
 		case <-srv.Ready():
 			s.welcome(out, srv)
-			log.Info("ready", zap.String("listen", srv.Addr()), zap.String("data", s.data))
+			log.Info("ready", zap.String("listen", srv.Addr()), zap.String("admin", srv.AdminAddr()), zap.String("data", s.data))
 		case <-ended:
 			return
 		}
@@ -121,6 +122,15 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	err = srv.Run(ctx)
 	close(ended)
 	return errors.Join(err, db.Close())
+}
+
+// about says what runs here, for who measures it.
+func about(db *storage.DB) server.About {
+	v := buildVersion()
+	return server.About{
+		Version: v.Version, Revision: v.Revision, FileSystem: db.FileSystem(),
+		Durability: "every acknowledgement follows fdatasync of the journal",
+	}
 }
 
 // welcome says where everything is and what to try next.
