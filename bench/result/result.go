@@ -91,12 +91,14 @@ type Trial struct {
 // Counts are events between the beginning and the end of the measurement.
 type Counts struct {
 	Connects  int64            `json:"connects"`
-	Sent      int64            `json:"sent"`      // messages and receipts
-	Acked     int64            `json:"acked"`     // of messages and receipts
-	Delivered int64            `json:"delivered"` // messages that receivers got
-	Synced    int64            `json:"synced"`    // pages, drains or catch-ups, as the scenario says
-	Entries   int64            `json:"entries"`   // that came with them
-	Errors    map[string]int64 `json:"errors,omitempty"`
+	Sent      int64            `json:"sent"`             // messages and receipts
+	Acked     int64            `json:"acked"`            // of messages and receipts
+	Delivered int64            `json:"delivered"`        // messages that receivers got
+	Synced    int64            `json:"synced"`           // pages, drains or catch-ups, as the scenario says
+	Entries   int64            `json:"entries"`          // that came with them
+	Errors    map[string]int64 `json:"errors,omitempty"` // warm-up and the end included
+
+	SlowClosed int64 `json:"slowClosed,omitempty"` // clients that do not read, closed by the server
 }
 
 // Failed is the number of requests that were refused or got no answer.
@@ -117,8 +119,18 @@ type Check struct {
 	Lost       int64    `json:"lost"`
 	Duplicated int64    `json:"duplicated"`
 	Reordered  int64    `json:"reordered"`
-	Violations []string `json:"violations,omitempty"` // the first ones, in words; others than these three, too
-	Broken     int64    `json:"broken"`               // how many there were
+	Broken     int64    `json:"broken"`               // other violations: what was refused and came, seqs out of order, …
+	Violations []string `json:"violations,omitempty"` // the first ones of any kind, in words
+}
+
+// maxViolations is how many are told in words.
+const maxViolations = 10
+
+// Note adds a violation in words.
+func (c *Check) Note(format string, args ...any) {
+	if len(c.Violations) < maxViolations {
+		c.Violations = append(c.Violations, fmt.Sprintf(format, args...))
+	}
 }
 
 // OK reports whether each message arrived once and in order.
@@ -173,6 +185,7 @@ type Memory struct {
 // Point is one second of a trial.
 type Point struct {
 	Second    int                `json:"second"` // since the measurement began; below 0 is warm-up
+	Length    float64            `json:"length"` // in seconds, usually 1; the counts are of so long
 	Conns     int64              `json:"connections"`
 	Connects  int64              `json:"connects"`
 	Sent      int64              `json:"sent"`

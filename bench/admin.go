@@ -1,0 +1,109 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/msgserver/msgserver/bench/result"
+)
+
+// admin reads the server's own numbers. A nil admin knows nothing.
+type admin struct {
+	url   string
+	about result.Server
+	first sample
+}
+
+// sample is the server's numbers at a moment.
+type sample struct {
+	at       time.Time
+	cpu      float64 // seconds
+	rss      int64
+	written  int64
+	commits  int64
+	messages int64
+}
+
+// statsBody is the part of /stats that is of interest.
+type statsBody struct {
+	Server struct {
+		Messages int64 `json:"messages"`
+	} `json:"server"`
+	Store struct {
+		Commits int64 `json:"commits"`
+	} `json:"store"`
+	Process struct {
+		CPUSeconds   float64 `json:"cpuSeconds"`
+		RSSBytes     int64   `json:"rssBytes"`
+		WrittenBytes int64   `json:"writtenBytes"`
+	} `json:"process"`
+	Machine result.Machine `json:"machine"`
+	About   struct {
+		Version    string `json:"version"`
+		Durability string `json:"durability"`
+		FileSystem string `json:"fileSystem"`
+	} `json:"about"`
+}
+
+// openAdmin asks for the first time.
+func openAdmin(ctx context.Context, addr string) (*admin, error) {
+	a := &admin{url: "http://" + addr + "/stats"}
+	body, err := a.ask(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server's admin address %s: %w", addr, err)
+	}
+	a.about = result.Server{
+		Version: body.About.Version, Durability: body.About.Durability, FileSystem: body.About.FileSystem, Machine: body.Machine,
+	}
+	a.first = body.sample()
+	return a, nil
+}
+
+func (b *statsBody) sample() sample {
+	return sample{
+		at: time.Now(), cpu: b.Process.CPUSeconds, rss: b.Process.RSSBytes, written: b.Process.WrittenBytes,
+		commits: b.Store.Commits, messages: b.Server.Messages,
+	}
+}
+
+// askTimeout bounds a question to a server that may be busy.
+const askTimeout = 2 * time.Second
+
+func (a *admin) ask(ctx context.Context) (*statsBody, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", a.url, res.Status)
+	}
+	var body statsBody
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&body); err != nil {
+		return nil, fmt.Errorf("%s: %w", a.url, err)
+	}
+	return &body, nil
+}
+
+// take asks for a sample; a server that does not answer leaves the last one.
+func (a *admin) take(ctx context.Context, last *sample) *sample {
+	if a == nil {
+		return nil
+	}
+	body, err := a.ask(context.WithoutCancel(ctx))
+	if err != nil {
+		return last
+	}
+	s := body.sample()
+	return &s
+}

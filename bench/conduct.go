@@ -1,0 +1,241 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/msgserver/msgserver/bench/result"
+)
+
+// Options says how a spec is run. The zero value is of use.
+type Options struct {
+	Version  string             // of this program, for the result
+	Workers  []string           // addresses of the processes that make the load; none: this one does
+	SLO      []result.Objective // what the trial is judged by
+	Progress func(Progress)     // called about once a second; must not block long
+}
+
+// Progress is what a run looks like at the moment.
+type Progress struct {
+	Phase   Phase
+	Left    time.Duration // of warming up or measuring
+	Rates   map[string]float64
+	Latency map[result.Kind]*result.Histogram // of the last second
+	Errors  int64                             // so far
+	Conns   int64
+}
+
+// generator makes a share of the load.
+type generator interface {
+	generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error)
+}
+
+// here is this process.
+type here struct{}
+
+func (here) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+	return generate(ctx, spec, start, tick)
+}
+
+// Run runs a spec once. When ctx ends before the run does, what was measured until then is the result. An error means
+// that there is none.
+func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, error) {
+	generators := []generator{here{}}
+	if len(opts.Workers) > 0 {
+		generators = nil
+		for _, addr := range opts.Workers {
+			generators = append(generators, remote{addr})
+		}
+	}
+	spec.Workers = len(generators)
+	spec, err := Complete(spec)
+	if err != nil {
+		return nil, err
+	}
+	c := &conductor{spec: spec, opts: opts, generators: generators, ticks: make(chan from, 64), began: time.Now()}
+	if spec.Admin != "" {
+		if c.server, err = openAdmin(ctx, spec.Admin); err != nil {
+			return nil, err
+		}
+	}
+	return c.run(ctx)
+}
+
+// conductor lets the generators begin together, and gathers what they say.
+type conductor struct {
+	// Static.
+	spec       result.Spec
+	opts       Options
+	generators []generator
+	server     *admin // nil without --admin
+	began      time.Time
+	ticks      chan from
+
+	// Owned by gather.
+	seconds []*second // in their order
+	latest  []*Tick   // of each generator
+	errors  int64
+}
+
+// from is a tick of one of the generators.
+type from struct {
+	generator int
+	tick      *Tick
+}
+
+// second is what all generators say of one second of a phase, and the server at its end.
+type second struct {
+	*Tick
+	server *sample // nil without --admin
+}
+
+func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
+	c.latest = make([]*Tick, len(c.generators))
+	c.server.take(ctx, nil)
+	outcomes := make([]*outcome, len(c.generators))
+	errs := make([]error, len(c.generators))
+	together := newBarrier(len(c.generators))
+	var all sync.WaitGroup
+	for i, g := range c.generators {
+		all.Go(func() {
+			outcomes[i], errs[i] = g.generate(ctx, part(c.spec, i), together.arrive, func(t *Tick) { c.ticks <- from{i, t} })
+			if errs[i] != nil {
+				together.give(fmt.Errorf("worker %d: %w", i+1, errs[i]))
+			}
+		})
+	}
+	gathered := make(chan struct{})
+	go func() {
+		defer close(gathered)
+		for t := range c.ticks {
+			c.gather(ctx, t)
+		}
+	}()
+	all.Wait()
+	close(c.ticks)
+	<-gathered
+	if err := errors.Join(errs...); err != nil {
+		return nil, firstError(errs)
+	}
+	return c.trial(outcomes, ctx.Err() != nil), nil
+}
+
+// firstError is the one that is the cause: what others say because of it tells nothing.
+func firstError(errs []error) error {
+	var first error
+	for _, err := range errs {
+		if err != nil && (first == nil || !errors.Is(err, errOthers)) {
+			first = err
+		}
+	}
+	return first
+}
+
+// gather adds a tick of a generator to what the others say of the same second.
+func (c *conductor) gather(ctx context.Context, f from) {
+	c.latest[f.generator] = f.tick
+	for i := len(c.seconds) - 1; i >= 0; i-- {
+		if s := c.seconds[i]; f.generator > 0 && s.Phase == f.tick.Phase && s.Second == f.tick.Second {
+			s.merge(f.tick)
+			c.progress()
+			return
+		}
+	}
+	t := newTick()
+	t.Phase, t.Second = f.tick.Phase, f.tick.Second
+	t.merge(f.tick)
+	c.seconds = append(c.seconds, &second{t, c.server.take(ctx, c.last())})
+	c.progress()
+}
+
+func (c *conductor) last() *sample {
+	if len(c.seconds) == 0 {
+		return nil
+	}
+	return c.seconds[len(c.seconds)-1].server
+}
+
+// progress tells how the last second was.
+func (c *conductor) progress() {
+	if c.opts.Progress == nil {
+		return
+	}
+	now := newTick()
+	p := Progress{Rates: map[string]float64{}, Latency: map[result.Kind]*result.Histogram{}}
+	for _, t := range c.latest {
+		if t != nil {
+			now.merge(t)
+			p.Phase = max(p.Phase, t.Phase)
+			now.Second = max(now.Second, t.Second)
+		}
+	}
+	p.Conns = now.Conns
+	for e, name := range eventNames {
+		p.Rates[name] = float64(now.Counts[e]) / max(now.Length.Seconds(), 0.001)
+	}
+	for _, kind := range result.Kinds {
+		if h := now.Hist[string(kind)]; h != nil {
+			p.Latency[kind] = h
+		}
+	}
+	c.errors = 0
+	for _, s := range c.seconds {
+		for name, n := range s.Errors {
+			if name != slowClosed {
+				c.errors += n
+			}
+		}
+	}
+	p.Errors = c.errors
+	switch p.Phase {
+	case Warming:
+		p.Left = c.spec.Duration - time.Duration(now.Second+1)*time.Second
+	case Measuring:
+		p.Left = c.spec.Duration - time.Duration(now.Second)*time.Second - now.Length
+	}
+	p.Left = max(p.Left, 0)
+	c.opts.Progress(p)
+}
+
+// errOthers says that another generator has failed.
+var errOthers = errors.New("another worker failed")
+
+// barrier lets everyone go on when all have arrived, or one has given up.
+type barrier struct {
+	mu    sync.Mutex
+	miss  int
+	err   error
+	ready chan struct{}
+}
+
+func newBarrier(n int) *barrier { return &barrier{miss: n, ready: make(chan struct{})} }
+
+// arrive waits for the others.
+func (b *barrier) arrive(ctx context.Context) error {
+	b.mu.Lock()
+	if b.miss--; b.miss == 0 {
+		close(b.ready)
+	}
+	b.mu.Unlock()
+	select {
+	case <-b.ready:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// give gives up for everyone.
+func (b *barrier) give(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.miss > 0 {
+		b.miss, b.err = 0, fmt.Errorf("%w: %w", errOthers, err)
+		close(b.ready)
+	}
+}

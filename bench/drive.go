@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// arrive is one arrival of a load: what was due is done, or at least begun. done, if not nil, must be called when it
+// has ended. waited says that it had to wait for the server, so what follows is late through no fault of ours.
+type arrive func(due time.Duration, done func()) (waited bool)
+
+// perDriver is how many arrivals a second one driver is given, before there are more drivers.
+const perDriver = 50_000
+
+// closeEnough is how far off an arrival may be to begin it rather than to sleep.
+const closeEnough = 20 * time.Microsecond
+
+// load runs arrivals from r.began until until, or until the scenario has no more.
+func (r *run) load(ctx context.Context, sc scenario, until time.Duration) error {
+	drivers := sc.lanes()
+	if !r.spec.Closed() {
+		drivers = min(drivers, runtime.GOMAXPROCS(0), 1+int(r.spec.Rate/perDriver))
+	}
+	if drivers == 0 {
+		return r.pause(ctx, until)
+	}
+	var all sync.WaitGroup
+	errs := make(chan error, drivers)
+	for i := range drivers {
+		random := rand.New(rand.NewPCG(r.spec.Seed, uint64(i)))
+		arrive := sc.arrival(i, drivers, random)
+		pacer := Pacer{Rate: r.spec.Rate, First: int64(i), Step: int64(drivers)}
+		count := share(sc.arrivals(), i, drivers)
+		all.Go(func() {
+			if r.spec.Closed() {
+				r.closedLoop(ctx, i, until, count, arrive)
+				return
+			}
+			errs <- r.openLoop(ctx, i, pacer, until, count, arrive)
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// share is the part of n that falls to driver i.
+func share(n int64, i, drivers int) int64 {
+	if n == unlimited {
+		return n
+	}
+	return (n - int64(i) + int64(drivers) - 1) / int64(drivers)
+}
+
+// openLoop begins each arrival when it is due, whatever became of those before.
+func (r *run) openLoop(ctx context.Context, shard int, p Pacer, until time.Duration, count int64, arrive arrive) error {
+	a, err := newAlarm()
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	defer context.AfterFunc(ctx, a.close)()
+	excused := time.Duration(0) // arrivals that were due before this are late because of the server
+	for n := int64(0); n < count && ctx.Err() == nil; n++ {
+		due := r.began + p.Due(n)
+		if due >= until {
+			break
+		}
+		now := r.now()
+		if due-now > closeEnough {
+			if a.sleep(due-now) != nil {
+				break // ctx has ended
+			}
+			now = r.now()
+		}
+		r.rec.left(shard, due, max(0, now-max(due, excused)))
+		if arrive(due, nil) {
+			excused = r.now()
+		}
+	}
+	return nil
+}
+
+// closedLoop begins an arrival whenever fewer than the window have not ended.
+func (r *run) closedLoop(ctx context.Context, shard int, until time.Duration, count int64, arrive arrive) {
+	places := make(chan struct{}, r.spec.Window)
+	done := func() { <-places }
+	for n := int64(0); n < count; n++ {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		now := r.now()
+		if now >= until {
+			return
+		}
+		r.rec.left(shard, now, 0)
+		arrive(now, done)
+	}
+}
+
+// pause waits until a time.
+func (r *run) pause(ctx context.Context, until time.Duration) error {
+	_ = sleep(ctx, until-r.now()) // an interrupted run goes on with its end
+	return nil
+}

@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/msgserver/msgserver/bench/result"
+	"github.com/msgserver/msgserver/client"
+	"github.com/msgserver/msgserver/service"
+)
+
+var groupKind = kind{
+	Description: Description{
+		Name:   "group",
+		Models: "groups whose members are all online: a message of one reaches all the others. --members says how many; 10, 100, 1,000 and 10,000 show how fan-out grows",
+		Omits:  "groups of which most members are asleep, and the few who write most: the first ten members write in turn",
+	},
+	defaults: result.Spec{Users: 100, Members: 100, Rate: 50},
+	build:    func(r *run) scenario { return &group{messages: messages{run: r}} },
+}
+
+// group is users in groups of equal size.
+type group struct{ messages }
+
+// writers is how many members of a group write.
+const writers = 10
+
+func (g *group) prepare(ctx context.Context) error {
+	r := g.run
+	all := r.enlist(r.spec.Users, r.spec.Conns)
+	if err := r.openAll(ctx, all); err != nil {
+		return err
+	}
+	var err error
+	g.flows, err = r.groups(ctx, byUser(all), r.spec.Members, writers)
+	return err
+}
+
+// groups makes groups of so many users each, and a flow from the first few of each group to the others.
+func (r *run) groups(ctx context.Context, users [][]*session, members, writers int) ([]*flow, error) {
+	var flows []*flow
+	for begin := 0; begin+members <= len(users); begin += members {
+		group := users[begin : begin+members]
+		id, err := r.makeGroup(ctx, group)
+		if err != nil {
+			return nil, fmt.Errorf("make a group of %d: %w", members, err)
+		}
+		for i := range min(writers, members) {
+			from := group[i][0]
+			var readers []*session
+			for _, devices := range group {
+				for _, s := range devices {
+					if s != from {
+						readers = append(readers, s)
+					}
+				}
+			}
+			flows = append(flows, r.ledger.flow(from, client.Conversation{Group: id}, readers))
+		}
+	}
+	return flows, nil
+}
+
+// atOnce is how many members a request names, so that it fits into a frame.
+const atOnce = 5000
+
+// makeGroup creates a group of users; the first one is its creator.
+func (r *run) makeGroup(ctx context.Context, users [][]*session) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	ids := make([]service.UserID, 0, len(users))
+	for _, devices := range users[1:] {
+		ids = append(ids, devices[0].user)
+	}
+	creator := users[0][0].connection()
+	n := min(atOnce, len(ids))
+	if id, err = creator.CreateGroup(ctx, "bench", ids[:n]); err != nil {
+		return "", err
+	}
+	for ids = ids[n:]; len(ids) > 0; ids = ids[n:] {
+		n = min(atOnce, len(ids))
+		if err := creator.AddMembers(ctx, id, ids[:n]); err != nil {
+			return "", err
+		}
+	}
+	return id, nil
+}

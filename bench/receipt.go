@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/msgserver/msgserver/client"
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// receipts is what a flow's sender hears of its messages: for each a push that says that it was delivered.
+type receipts struct {
+	mu      sync.Mutex
+	reading                         // guarded by mu
+	at      map[int64]time.Duration // guarded by mu: when messages that no receipt came of were confirmed
+}
+
+// wantReceipts makes the flow expect a receipt for each message.
+func (f *flow) wantReceipts() { f.receipts = &receipts{at: map[int64]time.Duration{}} }
+
+// confirmed notes that the receiver confirms message n now.
+func (r *receipts) confirmed(n int64, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at[n] = at
+}
+
+// arrived notes the receipt of message n; first is false for one that is not new. at is when n was to be
+// confirmed, whether its own confirmation or a later one caused the receipt.
+func (r *receipts) arrived(n int64) (at time.Duration, first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, confirmed := r.at[n]
+	delete(r.at, n)
+	return at, r.take(n) && confirmed
+}
+
+func (r *receipts) settled(acked int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got >= acked
+}
+
+// confirm says that a message has been delivered. As clients do, one request is under way at a time, and the next
+// one says how far the session is by then. s.mu is held.
+func (s *session) confirm(m *codec.MessageBody) {
+	r := s.run
+	index, n, _ := r.ledger.parse(m.MsgID)
+	if f := r.ledger.at(index); f.receipts != nil {
+		f.receipts.confirmed(n, r.now())
+	}
+	if s.marks == nil {
+		s.marks = map[client.Conversation]uint64{}
+	}
+	s.marks[s.conversationOf(m)] = m.Seq
+	if !s.confirming {
+		s.confirming = true
+		r.running.Add(1)
+		go s.confirmAll()
+	}
+}
+
+// confirmAll confirms until there is nothing left.
+func (s *session) confirmAll() {
+	defer s.run.running.Done()
+	for {
+		s.mu.Lock()
+		marks, conn := s.marks, s.conn
+		s.marks = nil
+		if s.confirming = len(marks) > 0 && conn != nil; !s.confirming {
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		for v, seq := range marks {
+			s.confirmOne(conn, v, seq)
+		}
+	}
+}
+
+func (s *session) confirmOne(conn *client.Conn, v client.Conversation, seq uint64) {
+	ctx, cancel := context.WithTimeout(s.run.ctx, requestTimeout)
+	defer cancel()
+	// A connection that has ended is noted elsewhere, if it was not this session that left.
+	if err := conn.Confirm(ctx, v, service.StateDelivered, seq); err != nil && !errors.Is(err, client.ErrClosed) {
+		s.run.rec.failed(s.index, "confirm: "+errorName(err))
+	}
+}
+
+// receipt takes the push that tells a sender that a message was delivered.
+func (s *session) receipt(b *codec.StatusBody) {
+	r := s.run
+	index, n, ours := r.ledger.parse(b.MsgID)
+	f := r.ledger.at(index)
+	if !ours || f == nil || f.from.user != s.user {
+		r.ledger.violation("user %d got a receipt of message %q, which it did not send", s.user, b.MsgID)
+		return
+	}
+	if f.from != s || f.receipts == nil {
+		return // another device of the sender keeps count, or nobody does
+	}
+	if at, first := f.receipts.arrived(n); first {
+		r.rec.took(s.index, synced, kindSync, at, r.now())
+	}
+}

@@ -1,0 +1,252 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msgserver/msgserver/bench/result"
+	"github.com/msgserver/msgserver/client"
+	"github.com/msgserver/msgserver/codec"
+	"github.com/msgserver/msgserver/service"
+)
+
+// session is one device of a user: its connection, and what came in on it. When the connection is replaced
+// the session goes on where it was.
+type session struct {
+	// Static.
+	run    *run
+	index  int
+	user   service.UserID
+	device string
+
+	waiting atomic.Int64 // messages without an answer
+	turn    sync.Mutex   // held while the connection is replaced
+
+	// Static once the load begins.
+	heard func(*codec.MessageBody) // called with every message that is new; must not block
+	mute  bool                     // what comes is of no interest
+
+	mu       sync.Mutex
+	conn     *client.Conn                    // guarded by mu; nil while there is none
+	readings map[int]*reading                // guarded by mu: by flow
+	cursors  map[client.Conversation]*cursor // guarded by mu; nil if the session never comes back
+	away     bool                            // guarded by mu: what is pushed is kept until the catch-up is through
+	early    []early                         // guarded by mu: what was pushed meanwhile
+
+	marks      map[client.Conversation]uint64 // guarded by mu: what is to be confirmed
+	confirming bool                           // guarded by mu: a goroutine does
+}
+
+// cursor is how far a session that comes back is in a conversation.
+type cursor struct {
+	last  uint64 // the highest seq that was taken
+	paged uint64 // the highest that came in a page: it may be pushed, too
+}
+
+// early is a push that came during a catch-up.
+type early struct {
+	body *codec.MessageBody
+	at   time.Duration
+}
+
+// maxEarly bounds what is pushed during one catch-up.
+const maxEarly = 100_000
+
+// expect prepares for the messages of a flow.
+func (s *session) expect(f *flow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readings == nil {
+		s.readings = map[int]*reading{}
+	}
+	s.readings[f.index] = &reading{}
+	if v := s.conversation(f.from.user, f.to); s.cursors != nil && s.cursors[v] == nil {
+		s.cursors[v] = &cursor{}
+	}
+}
+
+// conversation is how this user calls a conversation that from writes to.
+func (s *session) conversation(from service.UserID, to client.Conversation) client.Conversation {
+	if to.Group != "" || from == s.user {
+		return to
+	}
+	return client.Conversation{Peer: from}
+}
+
+// settled and judge look at what came of a flow; f.mu is held.
+func (s *session) settled(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readings[f.index].settled(f)
+}
+
+// open connects and binds. The connect latency counts from due.
+func (s *session) open(ctx context.Context, due time.Duration) error {
+	r := s.run
+	conn, err := client.Dial(ctx, r.spec.Addr, client.Options{
+		Format: r.format, DeviceID: s.device, OnPush: s.push, Window: window, Dial: r.dialer(s.index),
+	})
+	if err == nil {
+		if err = conn.Bind(ctx, s.user); err != nil {
+			conn.Close()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+	r.rec.always(s.index, connected, kindConnect, r.now()-due)
+	return nil
+}
+
+// connection is the present one; it may have ended, and is nil before the first.
+func (s *session) connection() *client.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+// alive reports whether it is connected.
+func (s *session) alive() bool {
+	c := s.connection()
+	return c != nil && c.Err() == nil
+}
+
+// leave ends the connection. What was pushed and not read yet is dropped: whoever comes back finds it.
+func (s *session) leave() {
+	s.mu.Lock()
+	conn := s.conn
+	s.conn = nil
+	s.away = s.cursors != nil
+	s.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// push takes what the server sends unasked, on the goroutine that reads.
+func (s *session) push(p client.Push) {
+	switch body := p.Body.(type) {
+	case *codec.MessageBody:
+		if !s.mute {
+			s.message(body, s.run.now())
+		}
+	case *codec.StatusBody:
+		s.receipt(body)
+	case *codec.ErrorBody:
+		s.run.rec.failed(s.index, fmt.Sprintf("%s: %s", p.Label, service.Code(body.Code)))
+	}
+}
+
+// message takes a pushed message.
+func (s *session) message(m *codec.MessageBody, at time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		if len(s.early) < maxEarly {
+			s.early = append(s.early, early{m, at})
+		}
+		return
+	}
+	s.pushed(m, at)
+}
+
+// pushed takes a message that came by itself; s.mu is held.
+func (s *session) pushed(m *codec.MessageBody, at time.Duration) {
+	if s.cursors != nil {
+		c := s.cursors[s.conversationOf(m)]
+		if c != nil && m.Seq <= c.paged {
+			return
+		}
+		if c != nil {
+			c.last = max(c.last, m.Seq)
+		}
+	}
+	if due, ok := s.take(m); ok {
+		s.run.rec.took(s.index, delivered, kindDeliver, due, at)
+	}
+}
+
+// take notes a message in the ledger; ok is false if it is not new. s.mu is held.
+func (s *session) take(m *codec.MessageBody) (due time.Duration, ok bool) {
+	r := s.run
+	index, n, ours := r.ledger.parse(m.MsgID)
+	reading := s.readings[index]
+	if !ours || reading == nil {
+		r.ledger.violation("user %d got message %q of user %d, which was not for it", s.user, m.MsgID, m.FromUserID)
+		return 0, false
+	}
+	due, ok = r.stamp(m.ContentStr)
+	if !ok {
+		r.ledger.violation("user %d got message %q with other content than it was sent with", s.user, m.MsgID)
+		return 0, false
+	}
+	if !reading.take(n) {
+		return 0, false
+	}
+	if s.heard != nil {
+		s.heard(m)
+	}
+	return due, true
+}
+
+func (s *session) conversationOf(m *codec.MessageBody) client.Conversation {
+	to := client.Conversation{Group: m.SessionID}
+	if m.SessionID == "" {
+		to.Peer = service.UserID(m.ToUserID)
+	}
+	return s.conversation(service.UserID(m.FromUserID), to)
+}
+
+// stampLen is how many bytes of a content say when it was due.
+const stampLen = 16
+
+// content is a message that was due at a time: the time, and padding.
+func (r *run) content(due time.Duration) string {
+	b := make([]byte, 0, stampLen+len(r.padding))
+	b = strconv.AppendUint(b, 1<<63|uint64(due), 16)
+	return string(append(b, r.padding...))
+}
+
+// stamp is when a message with this content was due; ok is false if it is not what was sent.
+func (r *run) stamp(content string) (due time.Duration, ok bool) {
+	if len(content) < stampLen || content[stampLen:] != r.padding {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(content[:stampLen], 16, 64)
+	return time.Duration(n &^ (1 << 63)), err == nil && n>>63 == 1
+}
+
+// errorName is how an error is counted.
+func errorName(err error) string {
+	var op *net.OpError
+	code, refused := client.CodeOf(err)
+	switch {
+	case refused:
+		return code.String()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, client.ErrUnknownOutcome):
+		return "no answer"
+	case errors.Is(err, client.ErrClosed):
+		return "connection closed"
+	case errors.As(err, &op):
+		return op.Op + ": " + op.Err.Error()
+	}
+	return "other"
+}
+
+// judge adds what the session got of a flow to the check; f.mu is held.
+func (s *session) judge(f *flow, c *result.Check, l *ledger) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.judge(s.readings[f.index], fmt.Sprintf("user %d", s.user), c, l)
+}

@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/msgserver/msgserver/bench/result"
+)
+
+// Complete fills what a spec leaves open with the defaults of its scenario, and says what is wrong with it.
+func Complete(s result.Spec) (result.Spec, error) {
+	k, err := kindOf(s.Scenario)
+	if err != nil {
+		return s, err
+	}
+	d := k.defaults
+	s.Addr = cmp.Or(s.Addr, "127.0.0.1:3005")
+	s.Format = cmp.Or(s.Format, "json")
+	s.Users = cmp.Or(s.Users, max(d.Users, s.Members))
+	s.Members = cmp.Or(s.Members, d.Members)
+	s.Backlog = cmp.Or(s.Backlog, d.Backlog)
+	s.Slow = cmp.Or(s.Slow, d.Slow)
+	s.Payload = cmp.Or(s.Payload, d.Payload, 200)
+	s.Duration = cmp.Or(s.Duration, 30*time.Second)
+	s.Seed = cmp.Or(s.Seed, 1)
+	s.Workers = cmp.Or(s.Workers, 1)
+	if s.Window == 0 {
+		s.Rate = cmp.Or(s.Rate, d.Rate)
+	}
+	if s.Conns == 0 {
+		s.Conns = s.Users
+		if s.Scenario == mixedKind.Name {
+			s.Conns = 2 * s.Users
+		}
+	}
+	if len(s.Mix) == 0 {
+		s.Mix = d.Mix
+	}
+	if s.Ramp == 0 {
+		s.Ramp = cmp.Or(d.Ramp, max(time.Second, time.Duration(s.Conns)*time.Second/perSecond))
+	}
+	if s.Scenario == offlineDrainKind.Name {
+		s.Warmup = 0 // everyone comes once
+	}
+	return s, check(s, d)
+}
+
+// perSecond is how many connections are opened a second if nothing is said.
+const perSecond = 2000
+
+// check says what is wrong with a spec that is complete.
+func check(s, defaults result.Spec) error {
+	for _, wrong := range []struct {
+		is   bool
+		what string
+	}{
+		{s.Format != "json" && s.Format != "msgpack", fmt.Sprintf("the format %q is neither json nor msgpack", s.Format)},
+		{s.Rate < 0 || s.Window < 0 || s.Warmup < 0 || s.Duration < 0 || s.Ramp < 0, "a rate, a window or a duration is negative"},
+		{s.Rate > 0 && s.Window > 0, "a rate is an open loop and a window a closed one: give one of them"},
+		{s.Window > window, fmt.Sprintf("the window of %d is over %d, which is what the server allows a connection", s.Window, window)},
+		{s.Rate == 0 && s.Window == 0 && defaults.Rate > 0, "neither a rate nor a window is given"},
+		{s.Payload < stampLen || s.Payload > 1<<20, fmt.Sprintf("the payload of %d bytes is not within %d and 1 MiB", s.Payload, stampLen)},
+		{s.Users < 2*s.Workers, fmt.Sprintf("%d users are too few: each worker needs two", s.Users)},
+		{s.Users >= 1<<20, fmt.Sprintf("%d users are too many: a run has room for %d", s.Users, 1<<20-1)},
+		{s.Conns < s.Users, fmt.Sprintf("%d connections are fewer than the %d users", s.Conns, s.Users)},
+		{s.Conns > s.Users && s.Conns%s.Users != 0, fmt.Sprintf("%d connections cannot be spread evenly over %d users", s.Conns, s.Users)},
+		{s.Conns > 8*s.Users, fmt.Sprintf("%d connections are more than 8 for each of %d users", s.Conns, s.Users)},
+		{s.Members > 0 && (s.Members < 2 || s.Members*s.Workers > s.Users), fmt.Sprintf("%d users cannot make a group of %d for each worker", s.Users, s.Members)},
+		{s.Slow < 0 || s.Backlog < 0 || s.Members < 0, "--slow, --backlog or --members is negative"},
+		{defaults.Backlog > 0 && s.Conns > s.Users, s.Scenario + " has one device for each user"},
+	} {
+		if wrong.is {
+			return errors.New(wrong.what)
+		}
+	}
+	for _, ip := range s.Sources {
+		if net.ParseIP(ip) == nil {
+			return fmt.Errorf("the source %q is not an IP address", ip)
+		}
+	}
+	if s.Scenario == mixedKind.Name {
+		return checkMixed(s)
+	}
+	return nil
+}
+
+func checkMixed(s result.Spec) error {
+	if s.Conns < 2*s.Users {
+		return fmt.Errorf("mixed needs two devices for each user, so %d connections", 2*s.Users)
+	}
+	if s.Users%s.Workers != 0 || s.Users/s.Workers%s.Members != 0 || s.Users/s.Workers%2 != 0 {
+		return fmt.Errorf("mixed needs a partner and a group of %d for each of %d users: make it an even multiple", s.Members, s.Users/s.Workers)
+	}
+	return checkMix(s.Mix)
+}
+
+// part is the spec of worker i: its share of the users and of the load.
+func part(s result.Spec, i int) result.Spec {
+	n := s.Workers
+	perUser := s.Conns / s.Users
+	s.Users = sharePlain(s.Users, i, n)
+	s.Conns = perUser * s.Users
+	s.Slow = sharePlain(s.Slow, i, n)
+	s.Rate /= float64(n)
+	s.Seed += uint64(i) << 32
+	return s
+}
+
+// sharePlain is the part of count that falls to i of n.
+func sharePlain(count, i, n int) int { return (count + n - 1 - i) / n }

@@ -1,0 +1,193 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/msgserver/msgserver/bench/result"
+)
+
+// eventNames are the events, for progress.
+var eventNames = [events]string{"connects", "sent", "acked", "delivered", "synced", "entries"}
+
+// trial makes the result of what was gathered.
+func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
+	t := &result.Trial{Began: c.began, Interrupted: interrupted, Latency: map[result.Kind]*result.Histogram{}}
+	t.Generator = result.Generator{Version: c.opts.Version, Machine: thisMachine(), Lag: result.NewHistogram()}
+	t.Counts.Errors = map[string]int64{}
+	var cpu float64
+	var before *sample
+	for i, s := range c.seconds {
+		c.add(t, s)
+		if s.Phase == Measuring {
+			t.Seconds += s.Length.Seconds()
+			cpu += s.CPU
+		}
+		if s.Phase == Warming || s.Phase == Measuring {
+			t.Series = append(t.Series, point(s, c.sampleBefore(i)))
+		}
+		if s.Phase < Measuring {
+			before = s.server
+		}
+	}
+	if t.Seconds > 0 {
+		t.Generator.CPU = cpu / t.Seconds
+	}
+	for _, o := range outcomes {
+		mergeOutcome(t, o)
+	}
+	c.cost(t, before)
+	if t.Memory != nil && c.server != nil {
+		t.Memory.ServerPerConn = (t.Cost.RSSBytes - c.server.first.rss) / int64(t.Memory.Conns)
+	}
+	t.Generator.Limited = limits(c.spec, t)
+	for _, o := range c.opts.SLO {
+		t.SLO = append(t.SLO, o.Judge(t))
+	}
+	return t
+}
+
+// add adds a second to the totals. Errors count in every phase.
+func (c *conductor) add(t *result.Trial, s *second) {
+	for name, h := range s.Hist {
+		if name == kindName(kindLag) {
+			t.Generator.Lag.Merge(h)
+			continue
+		}
+		kind := result.Kind(name)
+		if t.Latency[kind] == nil {
+			t.Latency[kind] = result.NewHistogram()
+		}
+		t.Latency[kind].Merge(h)
+	}
+	for name, n := range s.Errors {
+		if name == slowClosed {
+			t.Counts.SlowClosed += n
+			continue
+		}
+		t.Counts.Errors[name] += n
+	}
+	if s.Phase != Measuring {
+		return
+	}
+	t.Counts.Connects += s.Counts[connected]
+	t.Counts.Sent += s.Counts[sent]
+	t.Counts.Acked += s.Counts[acked]
+	t.Counts.Delivered += s.Counts[delivered]
+	t.Counts.Synced += s.Counts[synced]
+	t.Counts.Entries += s.Counts[entries]
+}
+
+// sampleBefore is the server's numbers at the beginning of a second.
+func (c *conductor) sampleBefore(i int) *sample {
+	if i == 0 {
+		return nil
+	}
+	return c.seconds[i-1].server
+}
+
+// point is a second for the charts.
+func point(s *second, before *sample) result.Point {
+	p := result.Point{
+		Second: s.Second, Length: s.Length.Seconds(), Conns: s.Conns, Connects: s.Counts[connected], Sent: s.Counts[sent], Acked: s.Counts[acked],
+		Delivered: s.Counts[delivered], Synced: s.Counts[synced], Latency: map[result.Kind]result.Quantiles{},
+	}
+	for name, n := range s.Errors {
+		if name != slowClosed {
+			p.Errors += n
+		}
+	}
+	for _, kind := range result.Kinds {
+		if h := s.Hist[string(kind)]; h != nil {
+			p.Latency[kind] = result.Quantiles{P50: result.Millis(h.Quantile(50)), P99: result.Millis(h.Quantile(99)), Max: result.Millis(h.Max())}
+		}
+	}
+	if lag := s.Hist[kindName(kindLag)]; lag != nil {
+		p.LagMs = result.Millis(lag.Max())
+	}
+	if s.Length > 0 {
+		p.CPU = s.CPU / s.Length.Seconds()
+	}
+	if s.server != nil {
+		p.ServerRSS = s.server.rss
+		if before != nil && s.server.at.After(before.at) {
+			p.ServerCPU = (s.server.cpu - before.cpu) / s.server.at.Sub(before.at).Seconds()
+		}
+	}
+	return p
+}
+
+func mergeOutcome(t *result.Trial, o *outcome) {
+	a, b := &t.Check, o.Check
+	a.Sent += b.Sent
+	a.Acked += b.Acked
+	a.Expected += b.Expected
+	a.Delivered += b.Delivered
+	a.Lost += b.Lost
+	a.Duplicated += b.Duplicated
+	a.Reordered += b.Reordered
+	a.Broken += b.Broken
+	for _, v := range b.Violations {
+		a.Note("%s", v)
+	}
+	t.Generator.RSSBytes += o.RSS
+	if o.Memory == nil {
+		return
+	}
+	if t.Memory == nil {
+		t.Memory = &result.Memory{}
+	}
+	conns := t.Memory.Conns + o.Memory.Conns
+	t.Memory.ClientPerConn = (t.Memory.ClientPerConn*int64(t.Memory.Conns) + o.Memory.ClientPerConn*int64(o.Memory.Conns)) / int64(conns)
+	t.Memory.KernelPerSocket = max(t.Memory.KernelPerSocket, o.Memory.KernelPerSocket)
+	t.Memory.Conns = conns
+}
+
+// cost is what the server used from before to the end of the measurement.
+func (c *conductor) cost(t *result.Trial, before *sample) {
+	if c.server == nil {
+		return
+	}
+	t.Server = &c.server.about
+	if before == nil {
+		before = &c.server.first
+	}
+	cost := &result.Cost{}
+	t.Cost = cost
+	for _, s := range c.seconds {
+		if s.Phase != Measuring || s.server == nil {
+			continue
+		}
+		now := s.server
+		cost.RSSBytes, cost.MaxRSSBytes = now.rss, max(cost.MaxRSSBytes, now.rss)
+		cost.CPUSeconds, cost.WrittenBytes = now.cpu-before.cpu, now.written-before.written
+		cost.Commits, cost.Messages = now.commits-before.commits, now.messages-before.messages
+	}
+}
+
+// Bounds of what still counts as the server's numbers.
+const (
+	littleLag   = time.Millisecond
+	lagOfAck    = 0.25 // of the 99th percentile, the lag is in it
+	ownCPUShare = 0.5  // of the machine's cores
+)
+
+// limits says why the numbers are the generator's rather than the server's.
+func limits(s result.Spec, t *result.Trial) []string {
+	var why []string
+	g := t.Generator
+	if lag := g.Lag.Quantile(99); !s.Closed() && lag > littleLag {
+		for _, kind := range []result.Kind{result.Ack, result.Connect, result.Sync} {
+			h := t.Latency[kind]
+			if h != nil && h.Count() > 0 && float64(lag) > lagOfAck*float64(h.Quantile(99)) {
+				why = append(why, fmt.Sprintf("requests left late: p99 %s behind the schedule, which is in the %s p99 of %s",
+					result.Latency(lag), kind, result.Latency(h.Quantile(99))))
+				break
+			}
+		}
+	}
+	if cores := float64(g.Machine.Cores); g.CPU > ownCPUShare*cores {
+		why = append(why, fmt.Sprintf("the generator itself kept %s of %d cores busy", result.Number(g.CPU), g.Machine.Cores))
+	}
+	return why
+}
