@@ -13,9 +13,10 @@ import (
 
 // admin reads the server's own numbers. A nil admin knows nothing.
 type admin struct {
-	url   string
-	about result.Server
-	first sample
+	base    string // http://host:port
+	collect bool   // have the server collect its garbage before each sample, so that heaps can be compared
+	about   result.Server
+	first   sample
 }
 
 // sample is the server's numbers at a moment.
@@ -23,6 +24,7 @@ type sample struct {
 	at       time.Time
 	cpu      float64 // seconds
 	rss      int64
+	heap     int64
 	written  int64
 	commits  int64
 	messages int64
@@ -39,6 +41,7 @@ type statsBody struct {
 	Process struct {
 		CPUSeconds   float64 `json:"cpuSeconds"`
 		RSSBytes     int64   `json:"rssBytes"`
+		HeapBytes    int64   `json:"heapBytes"`
 		WrittenBytes int64   `json:"writtenBytes"`
 	} `json:"process"`
 	Machine result.Machine `json:"machine"`
@@ -50,8 +53,8 @@ type statsBody struct {
 }
 
 // openAdmin asks for the first time.
-func openAdmin(ctx context.Context, addr string) (*admin, error) {
-	a := &admin{url: "http://" + addr + "/stats"}
+func openAdmin(ctx context.Context, addr string, collect bool) (*admin, error) {
+	a := &admin{base: "http://" + addr, collect: collect}
 	body, err := a.ask(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server's admin address %s: %w", addr, err)
@@ -65,7 +68,8 @@ func openAdmin(ctx context.Context, addr string) (*admin, error) {
 
 func (b *statsBody) sample() sample {
 	return sample{
-		at: time.Now(), cpu: b.Process.CPUSeconds, rss: b.Process.RSSBytes, written: b.Process.WrittenBytes,
+		at: time.Now(), cpu: b.Process.CPUSeconds, rss: b.Process.RSSBytes, heap: b.Process.HeapBytes,
+		written: b.Process.WrittenBytes,
 		commits: b.Store.Commits, messages: b.Server.Messages,
 	}
 }
@@ -76,23 +80,37 @@ const askTimeout = 2 * time.Second
 func (a *admin) ask(ctx context.Context) (*statsBody, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url, nil)
+	if a.collect {
+		if err := a.get(ctx, "/debug/pprof/heap?gc=1", func(io.Reader) error { return nil }); err != nil {
+			return nil, err
+		}
+	}
+	var body statsBody
+	err := a.get(ctx, "/stats", func(r io.Reader) error { return json.NewDecoder(r).Decode(&body) })
+	return &body, err
+}
+
+// maxAnswer bounds what the server says.
+const maxAnswer = 1 << 20
+
+// get reads an answer.
+func (a *admin) get(ctx context.Context, path string, read func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", a.url, res.Status)
+		return fmt.Errorf("GET %s: %s", path, res.Status)
 	}
-	var body statsBody
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&body); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.url, err)
+	if err := read(io.LimitReader(res.Body, maxAnswer)); err != nil {
+		return fmt.Errorf("GET %s: %w", path, err)
 	}
-	return &body, nil
+	return nil
 }
 
 // take asks for a sample; a server that does not answer leaves the last one.

@@ -57,7 +57,7 @@ func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, er
 	}
 	c := &conductor{spec: spec, opts: opts, generators: generators, ticks: make(chan from, 64), began: time.Now()}
 	if spec.Admin != "" {
-		if c.server, err = openAdmin(ctx, spec.Admin); err != nil {
+		if c.server, err = openAdmin(ctx, spec.Admin, spec.Scenario == idleKind.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -89,12 +89,12 @@ type from struct {
 // second is what all generators say of one second of a phase, and the server at its end.
 type second struct {
 	*Tick
+	has    []bool  // which generators' ticks are in it
 	server *sample // nil without --admin
 }
 
 func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
 	c.latest = make([]*Tick, len(c.generators))
-	c.server.take(ctx, nil)
 	outcomes := make([]*outcome, len(c.generators))
 	errs := make([]error, len(c.generators))
 	together := newBarrier(len(c.generators))
@@ -137,18 +137,28 @@ func firstError(errs []error) error {
 // gather adds a tick of a generator to what the others say of the same second.
 func (c *conductor) gather(ctx context.Context, f from) {
 	c.latest[f.generator] = f.tick
-	for i := len(c.seconds) - 1; i >= 0; i-- {
-		if s := c.seconds[i]; f.generator > 0 && s.Phase == f.tick.Phase && s.Second == f.tick.Second {
-			s.merge(f.tick)
-			c.progress()
-			return
+	s := c.secondOf(f)
+	if s == nil {
+		t := newTick()
+		t.Phase, t.Second = f.tick.Phase, f.tick.Second
+		s = &second{Tick: t, has: make([]bool, len(c.generators)), server: c.server.take(ctx, c.last())}
+		c.seconds = append(c.seconds, s)
+	}
+	s.merge(f.tick)
+	s.has[f.generator] = true
+	c.progress()
+}
+
+// secondOf gives the first second that a tick belongs to and that its generator has said nothing of; nil if there
+// is none yet.
+func (c *conductor) secondOf(f from) *second {
+	var found *second
+	for i := len(c.seconds) - 1; i >= 0 && c.seconds[i].Phase >= f.tick.Phase; i-- {
+		if s := c.seconds[i]; s.Phase == f.tick.Phase && s.Second == f.tick.Second && !s.has[f.generator] {
+			found = s
 		}
 	}
-	t := newTick()
-	t.Phase, t.Second = f.tick.Phase, f.tick.Second
-	t.merge(f.tick)
-	c.seconds = append(c.seconds, &second{t, c.server.take(ctx, c.last())})
-	c.progress()
+	return found
 }
 
 func (c *conductor) last() *sample {

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/msgserver/msgserver/bench/result"
@@ -28,7 +29,9 @@ type idle struct {
 func (i *idle) prepare(ctx context.Context) error {
 	all := i.run.enlist(i.run.spec.Users, i.run.spec.Conns)
 	i.conns = len(all)
+	debug.FreeOSMemory()
 	i.before = takeFootprint()
+	defer debug.FreeOSMemory() // what dialling took and nobody holds any more
 	return i.run.openAll(ctx, all)
 }
 

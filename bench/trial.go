@@ -38,7 +38,7 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 	}
 	c.cost(t, before)
 	if t.Memory != nil && c.server != nil {
-		t.Memory.ServerPerConn = (t.Cost.RSSBytes - c.server.first.rss) / int64(t.Memory.Conns)
+		t.Memory.ServerPerConn = (c.heapAtEnd() - c.server.first.heap) / int64(t.Memory.Conns)
 	}
 	t.Generator.Limited = limits(c.spec, t)
 	for _, o := range c.opts.SLO {
@@ -76,6 +76,17 @@ func (c *conductor) add(t *result.Trial, s *second) {
 	t.Counts.Delivered += s.Counts[delivered]
 	t.Counts.Synced += s.Counts[synced]
 	t.Counts.Entries += s.Counts[entries]
+}
+
+// heapAtEnd is the server's heap when the measurement ended.
+func (c *conductor) heapAtEnd() int64 {
+	heap := c.server.first.heap
+	for _, s := range c.seconds {
+		if s.Phase == Measuring && s.server != nil {
+			heap = s.server.heap
+		}
+	}
+	return heap
 }
 
 // sampleBefore is the server's numbers at the beginning of a second.

@@ -177,7 +177,7 @@ type Cost struct {
 // Memory is what idle connections take.
 type Memory struct {
 	Conns           int   `json:"connections"`
-	ServerPerConn   int64 `json:"serverBytesPerConnection"` // of the server process; 0 without --admin
+	ServerPerConn   int64 `json:"serverBytesPerConnection"` // of the server's heap after a collection; 0 without --admin
 	KernelPerSocket int64 `json:"kernelBytesPerSocket"`     // slab of the machine, over the sockets that it holds
 	ClientPerConn   int64 `json:"clientBytesPerConnection"` // of the generator
 }

@@ -31,7 +31,7 @@ func newRoot() *cobra.Command {
 		return usageError("%v: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(),
-		newBackup(), newRestore(), newDB(), newVersion())
+		newBackup(), newRestore(), newDB(), newBench(), newVersion())
 	return root
 }
 

@@ -1,0 +1,69 @@
+package result
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// Table is a line for each of several results, of their merged trials.
+func Table(all []*Result) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\tload\tconnect p50 / p99\tack p50 / p99\tdeliver p50 / p99\tsync p50 / p99\tdone a second\tlost\tserver CPU\t")
+	for _, r := range all {
+		fmt.Fprintf(w, "%s\t%s\t", r.Spec.Scenario, r.Spec.load())
+		merged := r.Merged()
+		for _, kind := range Kinds {
+			h := merged[kind]
+			if h == nil || h.Count() == 0 {
+				fmt.Fprint(w, "-\t")
+				continue
+			}
+			fmt.Fprintf(w, "%s / %s\t", Latency(h.Quantile(50)), Latency(h.Quantile(99)))
+		}
+		r.writeTotals(w)
+	}
+	w.Flush()
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// writeTotals writes what was done a second, what was lost and what it took.
+func (r *Result) writeTotals(w *tabwriter.Writer) {
+	all, mark := Trial{}, ""
+	var cpu float64
+	for _, t := range r.Trials {
+		all.Seconds += t.Seconds
+		all.Counts.Connects += t.Counts.Connects
+		all.Counts.Acked += t.Counts.Acked
+		all.Counts.Delivered += t.Counts.Delivered
+		all.Counts.Synced += t.Counts.Synced
+		all.Check.Lost += t.Check.Lost
+		if t.Cost != nil {
+			cpu += t.Cost.CPUSeconds
+		}
+		if len(t.Generator.Limited) > 0 {
+			mark = "client-limited"
+		}
+	}
+	if o := r.Outcome(); o != "ok" {
+		mark = strings.TrimSpace(strings.ToUpper(o) + " " + mark)
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s cores\t%s\n", cmp.Or(all.rates(), "-"), thousands(all.Check.Lost), Number(cpu/max(all.Seconds, 0.001)), mark)
+}
+
+// load is how much, in a word.
+func (s Spec) load() string {
+	what := "idle"
+	switch {
+	case s.Closed():
+		what = fmt.Sprintf("closed loop, window %d", s.Window)
+	case s.Rate > 0:
+		what = Number(s.Rate) + "/s"
+	}
+	if s.Members > 0 {
+		what += fmt.Sprintf(", groups of %s", Number(float64(s.Members)))
+	}
+	return what
+}
