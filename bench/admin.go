@@ -13,10 +13,9 @@ import (
 
 // admin reads the server's own numbers. A nil admin knows nothing.
 type admin struct {
-	base    string // http://host:port
-	collect bool   // have the server collect its garbage before each sample, so that heaps can be compared
-	about   result.Server
-	first   sample
+	base  string // http://host:port
+	about result.Server
+	first sample
 }
 
 // sample is the server's numbers at a moment.
@@ -54,8 +53,8 @@ type statsBody struct {
 
 // openAdmin asks for the first time.
 func openAdmin(ctx context.Context, addr string, collect bool) (*admin, error) {
-	a := &admin{base: "http://" + addr, collect: collect}
-	body, err := a.ask(ctx)
+	a := &admin{base: "http://" + addr}
+	body, err := a.ask(ctx, collect)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server's admin address %s: %w", addr, err)
 	}
@@ -77,10 +76,11 @@ func (b *statsBody) sample() sample {
 // askTimeout bounds a question to a server that may be busy.
 const askTimeout = 2 * time.Second
 
-func (a *admin) ask(ctx context.Context) (*statsBody, error) {
+// ask asks. With collect the server first collects its garbage, so that heaps can be compared.
+func (a *admin) ask(ctx context.Context, collect bool) (*statsBody, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if a.collect {
+	if collect {
 		if err := a.get(ctx, "/debug/pprof/heap?gc=1", func(io.Reader) error { return nil }); err != nil {
 			return nil, err
 		}
@@ -114,11 +114,11 @@ func (a *admin) get(ctx context.Context, path string, read func(io.Reader) error
 }
 
 // take asks for a sample; a server that does not answer leaves the last one.
-func (a *admin) take(ctx context.Context, last *sample) *sample {
+func (a *admin) take(ctx context.Context, last *sample, collect bool) *sample {
 	if a == nil {
 		return nil
 	}
-	body, err := a.ask(context.WithoutCancel(ctx))
+	body, err := a.ask(context.WithoutCancel(ctx), collect)
 	if err != nil {
 		return last
 	}

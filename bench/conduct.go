@@ -57,7 +57,7 @@ func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, er
 	}
 	c := &conductor{spec: spec, opts: opts, generators: generators, ticks: make(chan from, 64), began: time.Now()}
 	if spec.Admin != "" {
-		if c.server, err = openAdmin(ctx, spec.Admin, spec.Scenario == idleKind.Name); err != nil {
+		if c.server, err = openAdmin(ctx, spec.Admin, c.idle()); err != nil {
 			return nil, err
 		}
 	}
@@ -141,7 +141,7 @@ func (c *conductor) gather(ctx context.Context, f from) {
 	if s == nil {
 		t := newTick()
 		t.Phase, t.Second = f.tick.Phase, f.tick.Second
-		s = &second{Tick: t, has: make([]bool, len(c.generators)), server: c.server.take(ctx, c.last())}
+		s = &second{Tick: t, has: make([]bool, len(c.generators)), server: c.server.take(ctx, c.last(), c.idle() && t.Phase == Measuring)}
 		c.seconds = append(c.seconds, s)
 	}
 	s.merge(f.tick)
@@ -160,6 +160,9 @@ func (c *conductor) secondOf(f from) *second {
 	}
 	return found
 }
+
+// idle reports whether memory is what counts.
+func (c *conductor) idle() bool { return c.spec.Scenario == idleKind.Name }
 
 func (c *conductor) last() *sample {
 	if len(c.seconds) == 0 {

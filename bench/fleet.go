@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/msgserver/msgserver/bench/result"
 	"github.com/msgserver/msgserver/service"
 )
 
@@ -74,6 +76,27 @@ func (r *run) openAll(ctx context.Context, all []*session) error {
 	}
 	opened.Wait()
 	return context.Cause(ctx)
+}
+
+// perSource is how many connections of one source address the kernel opens without a long search for a port: it
+// looks at every other port of its range first, which is about 14,000 on Linux.
+const perSource = 10_000
+
+// sourcesOf are the addresses to connect from: those of the spec, or as many of the loopback network as are
+// needed if the server is there. None leaves it to the kernel.
+func sourcesOf(spec result.Spec) []net.IP {
+	var ips []net.IP
+	for _, s := range spec.Sources {
+		ips = append(ips, net.ParseIP(s))
+	}
+	host, _, _ := net.SplitHostPort(spec.Addr)
+	if ip := net.ParseIP(host).To4(); len(ips) > 0 || runtime.GOOS != "linux" || spec.Conns <= perSource || ip == nil || !ip.IsLoopback() {
+		return ips
+	}
+	for i := range 1 + spec.Conns/perSource {
+		ips = append(ips, net.IPv4(127, 0, 0, byte(2+i)))
+	}
+	return ips
 }
 
 // dialer opens connections from the source address that a session has.

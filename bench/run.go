@@ -66,7 +66,7 @@ type run struct {
 }
 
 func newRun(spec result.Spec) (*run, error) {
-	r := &run{spec: spec, base: time.Now(), rec: newRecorder(), tasks: make(chan struct{}, tasks)}
+	r := &run{spec: spec, base: time.Now(), rec: newRecorder(), tasks: make(chan struct{}, tasks), sources: sourcesOf(spec)}
 	switch spec.Format {
 	case "json":
 		r.format = codec.JSON
@@ -74,13 +74,6 @@ func newRun(spec result.Spec) (*run, error) {
 		r.format = codec.MsgPack
 	default:
 		return nil, fmt.Errorf("format %q is neither json nor msgpack", spec.Format)
-	}
-	for _, s := range spec.Sources {
-		ip := net.ParseIP(s)
-		if ip == nil {
-			return nil, fmt.Errorf("source %q is not an IP address", s)
-		}
-		r.sources = append(r.sources, ip)
 	}
 	var name [10]byte
 	rand.Read(name[:])

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 
 // TestMain looks for goroutines that stay; gnet's pool has two of its own for ever.
 func TestMain(m *testing.M) {
+	if os.Getenv(asStub) != "" {
+		runStub()
+		return
+	}
 	const pool = "github.com/panjf2000/ants/v2.(*poolCommon)."
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(pool+"purgeStaleWorkers"), goleak.IgnoreTopFunction(pool+"ticktock"))
 }

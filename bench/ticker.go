@@ -34,6 +34,9 @@ func (t *ticker) begin(from, until time.Duration) {
 	defer t.mu.Unlock()
 	t.tick()
 	t.from, t.until, t.phase = from, until, Warming
+	if from <= t.run.began {
+		t.phase = Measuring
+	}
 	t.last = t.run.began
 	t.wake <- struct{}{}
 }
