@@ -38,7 +38,7 @@ Start here:
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	cmd.AddCommand(newBenchRun(), newBenchQuick(), newBenchCapacity(), newBenchReport(), newBenchWorker())
+	cmd.AddCommand(newBenchRun(), newBenchQuick(), newBenchCompare(), newBenchCapacity(), newBenchReport(), newBenchWorker())
 	return cmd
 }
 
@@ -217,19 +217,11 @@ func keep(dir string, r *result.Result) error {
 	if err := r.Write(dir); err != nil {
 		return err
 	}
-	return writeReport(dir, report.Named{Name: filepath.Base(dir), Result: r})
+	return writeReport(filepath.Join(dir, reportFile), report.Named{Name: filepath.Base(dir), Result: r})
 }
 
 // reportFile is the report in a directory of results.
 const reportFile = "report.html"
-
-func writeReport(dir string, results ...report.Named) error {
-	f, err := os.Create(filepath.Join(dir, reportFile))
-	if err != nil {
-		return err
-	}
-	return errors.Join(report.HTML(f, results...), f.Close())
-}
 
 // benchOutput is the -o flag of bench: text, json or csv.
 type benchOutput struct{ format string }

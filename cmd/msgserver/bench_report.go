@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -42,18 +41,13 @@ func newBenchReport() *cobra.Command {
 					file = filepath.Join(dirs[0], "compare.html")
 				}
 			}
-			f, err := os.Create(file)
-			if err != nil {
-				return err
-			}
-			if err := report.HTML(f, all...); err != nil {
-				f.Close()
+			if err := writeReport(file, all...); err != nil {
 				return err
 			}
 			if out.format == "text" {
 				fmt.Fprintf(c.OutOrStdout(), "\nThe charts are in %s.\n", file)
 			}
-			return f.Close()
+			return nil
 		},
 	}
 	out.flags(cmd)
