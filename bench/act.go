@@ -140,13 +140,13 @@ func (r *run) comeBack(ctx context.Context, s *session, due time.Duration) {
 	for v := range s.cursors {
 		if err := r.catchUp(ctx, s, v); err != nil {
 			r.rec.failed(s.index, "catch up: "+errorName(err))
-			return // it stays away, and what it lacks is lost
+			return // it stays away
 		}
 	}
 	r.rec.took(s.index, synced, kindSync, bound, r.now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.away = false
+	s.away, s.absent = false, false
 	for _, e := range s.early {
 		s.pushed(e.body, e.at)
 	}

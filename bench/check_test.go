@@ -20,7 +20,9 @@ func TestLiesAreCaught(t *testing.T) {
 		words  string // of the first violation
 	}{
 		{"an honest server passes", lies{}, direct, func(c result.Check) bool { return c.OK() && c.Delivered == c.Sent }, ""},
-		{"a lost delivery", lies{lose: 20}, direct, func(c result.Check) bool { return c.Lost > 0 && c.Lost == c.Expected-c.Delivered && c.Duplicated+c.Reordered == 0 }, "did not come"},
+		{"a lost delivery", lies{lose: 20}, direct, func(c result.Check) bool {
+			return c.Lost > 0 && c.Lost == c.Expected-c.Delivered && c.Duplicated+c.Reordered == 0
+		}, "did not come"},
 		{"a repeated delivery", lies{repeat: 20}, direct, func(c result.Check) bool { return c.Duplicated > 0 && c.Lost+c.Reordered == 0 }, ""},
 		{"two deliveries swapped", lies{swap: 19}, direct, func(c result.Check) bool { return c.Reordered > 0 && c.Lost+c.Duplicated == 0 }, ""},
 		{"other content", lies{tamper: 20}, direct, func(c result.Check) bool { return c.Broken > 0 && c.Lost == c.Broken }, "other content"},

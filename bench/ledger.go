@@ -212,7 +212,7 @@ func (l *ledger) check() result.Check {
 		}
 		if f.receipts != nil {
 			f.receipts.mu.Lock()
-			f.judge(&f.receipts.reading, "its sender as receipts", &c, l)
+			f.judge(&f.receipts.reading, "its sender as receipts", false, &c, l)
 			f.receipts.mu.Unlock()
 		}
 		f.mu.Unlock()
@@ -225,12 +225,16 @@ func (l *ledger) check() result.Check {
 	return c
 }
 
-// judge adds what one receiver got to the check. f.mu is held.
-func (f *flow) judge(r *reading, where string, c *result.Check, l *ledger) {
+// judge adds what one receiver got to the check; an absent one did not ask for what it lacks. f.mu is held.
+func (f *flow) judge(r *reading, where string, absent bool, c *result.Check, l *ledger) {
 	missing := r.lacks(f)
 	excused := missing.overlap(f.refused) + missing.overlap(f.unknown)
 	lost := missing.count() + r.lost - excused
 	c.Expected += f.acked
+	if absent {
+		c.Expected -= lost
+		lost = 0
+	}
 	c.Delivered += r.got
 	c.Lost += lost
 	c.Duplicated += r.duplicated

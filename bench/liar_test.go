@@ -30,9 +30,9 @@ type liar struct {
 	done sync.WaitGroup
 
 	mu       sync.Mutex
-	conns    map[codec.ID][]*liarConn         // guarded by mu
+	conns    map[codec.ID][]*liarConn            // guarded by mu
 	stored   map[[2]codec.ID][]codec.MessageBody // guarded by mu: by the smaller and the larger user
-	confirms map[[2]codec.ID]uint64           // guarded by mu: seq that reader confirmed to writer
+	confirms map[[2]codec.ID]uint64              // guarded by mu: seq that reader confirmed to writer
 	count    struct{ messages, deliveries, receipts, entries int }
 }
 

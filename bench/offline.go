@@ -36,7 +36,7 @@ func (o *offlineDrain) prepare(ctx context.Context) error {
 	flows := r.pairs(all)
 	o.readers = all[half : 2*half]
 	for _, s := range o.readers {
-		s.away = true // what is pushed is in a page, too
+		s.away, s.absent = true, true // what is pushed is in a page, too
 	}
 	if err := r.openAll(ctx, all[:half]); err != nil {
 		return err
@@ -76,7 +76,9 @@ func (o *offlineDrain) drain(ctx context.Context, s *session, due time.Duration)
 			return
 		}
 	}
-	r.rec.took(s.index, synced, kindSync, due+r.now()-bound, r.now())
+	s.absence(false)
+	now := r.now()
+	r.rec.took(s.index, synced, kindSync, due, due+now-bound)
 }
 
 // drained takes a page and confirms it.

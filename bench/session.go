@@ -38,6 +38,7 @@ type session struct {
 	cursors  map[client.Conversation]*cursor // guarded by mu; nil if the session never comes back
 	away     bool                            // guarded by mu: what is pushed is kept until the catch-up is through
 	early    []early                         // guarded by mu: what was pushed meanwhile
+	absent   bool                            // guarded by mu: see absence
 
 	marks      map[client.Conversation]uint64 // guarded by mu: what is to be confirmed
 	confirming bool                           // guarded by mu: a goroutine does
@@ -83,7 +84,15 @@ func (s *session) conversation(from service.UserID, to client.Conversation) clie
 func (s *session) settled(f *flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.readings[f.index].settled(f)
+	return s.absent || s.readings[f.index].settled(f)
+}
+
+// absence notes whether the session is not there, or could not fetch what it missed: then what it lacks may still be
+// on the server, and is not lost.
+func (s *session) absence(absent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent = absent
 }
 
 // open connects and binds. The connect latency counts from due.
@@ -126,6 +135,7 @@ func (s *session) leave() {
 	conn := s.conn
 	s.conn = nil
 	s.away = s.cursors != nil
+	s.absent = s.away
 	s.mu.Unlock()
 	if conn != nil {
 		conn.Close()
@@ -248,5 +258,5 @@ func errorName(err error) string {
 func (s *session) judge(f *flow, c *result.Check, l *ledger) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.judge(s.readings[f.index], fmt.Sprintf("user %d", s.user), c, l)
+	f.judge(s.readings[f.index], fmt.Sprintf("user %d", s.user), s.absent, c, l)
 }
