@@ -28,16 +28,35 @@ const writers = 10
 func (g *group) prepare(ctx context.Context) error {
 	r := g.run
 	all := r.enlist(r.spec.Users, r.spec.Conns)
-	if err := r.openAll(ctx, all); err != nil {
-		return err
-	}
 	var err error
-	g.flows, err = r.groups(ctx, byUser(all), r.spec.Members, writers)
+	g.flows, err = r.groups(ctx, all, r.spec.Members, writers)
 	return err
 }
 
-// groups makes groups of so many users each, and a flow from the first few of each group to the others.
-func (r *run) groups(ctx context.Context, users [][]*session, members, writers int) ([]*flow, error) {
+// groups makes groups of so many users each, and a flow from the first few of each group to the others. All are
+// connected then. The creators come first: to all who are there a new group is announced with its whole list of
+// members, which for 10,000 is more than a gigabyte.
+func (r *run) groups(ctx context.Context, all []*session, members, writers int) ([]*flow, error) {
+	users := byUser(all)
+	var creators, others []*session
+	for i, s := range all {
+		if i < len(users) && i%members == 0 {
+			creators = append(creators, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	if err := r.openAll(ctx, creators); err != nil {
+		return nil, err
+	}
+	flows, err := r.makeGroups(ctx, users, members, writers)
+	if err != nil {
+		return nil, err
+	}
+	return flows, r.openAll(ctx, others)
+}
+
+func (r *run) makeGroups(ctx context.Context, users [][]*session, members, writers int) ([]*flow, error) {
 	var flows []*flow
 	for begin := 0; begin+members <= len(users); begin += members {
 		group := users[begin : begin+members]

@@ -88,11 +88,8 @@ func (m *mixed) prepare(ctx context.Context) error {
 		s.comesBack()
 		s.heard = s.confirm
 	}
-	if err := r.openAll(ctx, all); err != nil {
-		return err
-	}
 	users := byUser(all)
-	groups, err := r.groups(ctx, users, r.spec.Members, r.spec.Members)
+	groups, err := r.groups(ctx, all, r.spec.Members, r.spec.Members)
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (c *conductor) cost(t *result.Trial, before *sample) {
 // Bounds of what still counts as the server's numbers.
 const (
 	littleLag   = time.Millisecond
-	lagOfAck    = 0.25 // of the 99th percentile, the lag is in it
+	lagOfAll    = 0.25 // the lag's share of the latency that it is a part of
 	ownCPUShare = 0.5  // of the machine's cores
 )
 
@@ -188,17 +188,24 @@ func limits(s result.Spec, t *result.Trial) []string {
 	var why []string
 	g := t.Generator
 	if lag := g.Lag.Quantile(99); !s.Closed() && lag > littleLag {
-		for _, kind := range []result.Kind{result.Ack, result.Connect, result.Sync} {
-			h := t.Latency[kind]
-			if h != nil && h.Count() > 0 && float64(lag) > lagOfAck*float64(h.Quantile(99)) {
-				why = append(why, fmt.Sprintf("requests left late: p99 %s behind the schedule, which is in the %s p99 of %s",
-					result.Latency(lag), kind, result.Latency(h.Quantile(99))))
-				break
-			}
+		kind, p99 := scheduled(t)
+		if float64(lag) > lagOfAll*float64(p99) {
+			why = append(why, fmt.Sprintf("requests left late: p99 %s behind the schedule, which is in the %s p99 of %s",
+				result.Latency(lag), kind, result.Latency(p99)))
 		}
 	}
 	if cores := float64(g.Machine.Cores); g.CPU > ownCPUShare*cores {
 		why = append(why, fmt.Sprintf("the generator itself kept %s of %d cores busy", result.Number(g.CPU), g.Machine.Cores))
 	}
 	return why
+}
+
+// scheduled is the 99th percentile of what the schedule is about.
+func scheduled(t *result.Trial) (result.Kind, time.Duration) {
+	for _, kind := range []result.Kind{result.Ack, result.Sync, result.Connect} {
+		if h := t.Latency[kind]; h != nil && h.Count() > 0 {
+			return kind, h.Quantile(99)
+		}
+	}
+	return result.Ack, 0
 }

@@ -40,7 +40,7 @@ type Row struct {
 	SpreadB float64 `json:"spreadB"`
 	Delta   float64 `json:"delta"` // of the medians, as a share of A
 	P       float64 `json:"p"`
-	Verdict Change `json:"verdict"`
+	Verdict Change  `json:"verdict"`
 }
 
 // Change is what a difference means.

@@ -62,4 +62,3 @@ func metrics() []metric {
 	costs("memory (MiB)", func(c *Cost) float64 { return float64(c.RSSBytes) / (1 << 20) })
 	return all
 }
-

@@ -198,6 +198,9 @@ func (t *Trial) writeCost(line func(name, format string, args ...any)) {
 		us := float64(c.CPUPerMessage()) / float64(time.Microsecond)
 		s += fmt.Sprintf("; for each message %s µs of CPU and %s written", Number(us), Bytes(c.WrittenBytes/c.Messages))
 	}
+	if c.Messages > 0 && t.Counts.Delivered > 2*c.Messages {
+		s += fmt.Sprintf("; %s µs of CPU for each delivery", Number(c.CPUSeconds*1e6/float64(t.Counts.Delivered)))
+	}
 	if c.Commits > 0 {
 		s += fmt.Sprintf("; %s commits, %s messages each", thousands(c.Commits), Number(float64(c.Messages)/float64(c.Commits)))
 	}
