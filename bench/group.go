@@ -13,7 +13,7 @@ var groupKind = kind{
 	Description: Description{
 		Name:   "group",
 		Models: "groups whose members are all online: a message of one reaches all the others. --members says how many; 10, 100, 1,000 and 10,000 show how fan-out grows",
-		Omits:  "groups of which most members are asleep, and the few who write most: the first ten members write in turn",
+		Omits:  "groups of which most members are asleep, and the few who write most: the first ten members write, equally often",
 	},
 	defaults: result.Spec{Users: 100, Members: 100, Rate: 50},
 	build:    func(r *run) scenario { return &group{messages: messages{run: r}} },
