@@ -137,7 +137,7 @@ func (o Objective) value(t *Trial) (v float64, measured, ok bool) {
 	return Millis(d), h.Count() > 0, ok
 }
 
-// stat is a statistic by its name: mean, min, max, or pN. Digits behind the second are decimals: p999 is p99.9.
+// stat is a statistic by its name: mean, min, max, or pN. In p999 the digits behind the second are decimals.
 func (h *Histogram) stat(name string) (d time.Duration, ok bool) {
 	switch name {
 	case "mean":
@@ -151,7 +151,7 @@ func (h *Histogram) stat(name string) (d time.Duration, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	if len(digits) > 2 && digits != "100" && !strings.Contains(digits, ".") {
+	if len(digits) > 2 && digits[0] == '9' && !strings.Contains(digits, ".") {
 		digits = digits[:2] + "." + digits[2:]
 	}
 	percent, err := strconv.ParseFloat(digits, 64)
