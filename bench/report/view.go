@@ -13,6 +13,7 @@ type view struct {
 	Title      string
 	Runs       []run
 	Figures    []figure
+	Difference table
 	Percentile []panel
 	Rates      []panel
 	Latencies  []chart
@@ -45,10 +46,10 @@ var functions = template.FuncMap{
 
 func newReport(runs []run) view {
 	v := view{
-		Title: "msgserver bench: " + runs[0].Spec.Scenario, Runs: runs, Figures: figures(runs), Percentile: byPercentile(runs),
+		Title: "msgserver bench: " + runs[0].Spec.Scenario, Runs: runs, Figures: figures(runs), Difference: compareTable(runs), Percentile: byPercentile(runs),
 		Rates: ratesOverTime(runs), Latencies: latencyOverTime(runs), Resources: resources(runs),
 	}
-	for _, t := range []table{compareTable(runs), latencyTable(runs), checkTable(runs), objectiveTable(runs), errorTable(runs), costTable(runs), machineTable(runs), specTable(runs)} {
+	for _, t := range []table{latencyTable(runs), checkTable(runs), objectiveTable(runs), errorTable(runs), costTable(runs), machineTable(runs), specTable(runs)} {
 		if len(t.Rows) > 0 {
 			v.Tables = append(v.Tables, t)
 		}
