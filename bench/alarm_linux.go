@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +13,7 @@ import (
 // it waits for sockets in whole milliseconds; a timerfd is one of those sockets, and ends the wait when it is due.
 type alarm struct {
 	file *os.File
-	fd   int
+	raw  syscall.RawConn
 	buf  [8]byte
 }
 
@@ -20,16 +22,20 @@ func newAlarm() (*alarm, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
-	return &alarm{file: os.NewFile(uintptr(fd), "timerfd"), fd: fd}, nil
+	file := os.NewFile(uintptr(fd), "timerfd")
+	raw, err := file.SyscallConn()
+	return &alarm{file: file, raw: raw}, err
 }
 
 // sleep returns after d, or when close is called.
 func (a *alarm) sleep(d time.Duration) error {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(d.Nanoseconds(), 1))}
-	if err := unix.TimerfdSettime(a.fd, 0, &spec, nil); err != nil {
-		return os.NewSyscallError("timerfd_settime", err)
+	var setErr error
+	err := a.raw.Control(func(fd uintptr) { setErr = unix.TimerfdSettime(int(fd), 0, &spec, nil) })
+	if err = errors.Join(err, os.NewSyscallError("timerfd_settime", setErr)); err != nil {
+		return err
 	}
-	_, err := a.file.Read(a.buf[:])
+	_, err = a.file.Read(a.buf[:])
 	return err
 }
 

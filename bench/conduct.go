@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ type conductor struct {
 	// Owned by gather.
 	seconds []*second // in their order
 	latest  []*Tick   // of each generator
-	errors  int64
+	total   *Tick     // the histograms of all seconds that are complete
 }
 
 // from is a tick of one of the generators.
@@ -88,13 +89,14 @@ type from struct {
 
 // second is what all generators say of one second of a phase, and the server at its end.
 type second struct {
-	*Tick
-	has    []bool  // which generators' ticks are in it
-	server *sample // nil without --admin
+	*Tick                                 // its histograms are there until it is complete
+	has       []bool                      // which generators' ticks are in it
+	server    *sample                     // nil without --admin
+	quantiles map[string]result.Quantiles // of its histograms, once it is complete
 }
 
 func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
-	c.latest = make([]*Tick, len(c.generators))
+	c.latest, c.total = make([]*Tick, len(c.generators)), newTick()
 	outcomes := make([]*outcome, len(c.generators))
 	errs := make([]error, len(c.generators))
 	together := newBarrier(len(c.generators))
@@ -146,7 +148,23 @@ func (c *conductor) gather(ctx context.Context, f from) {
 	}
 	s.merge(f.tick)
 	s.has[f.generator] = true
+	if !slices.Contains(s.has, false) {
+		c.fold(s)
+	}
 	c.progress()
+}
+
+// fold adds the histograms of a second to the total and keeps their quantiles: over hours they would be too many.
+func (c *conductor) fold(s *second) {
+	if s.quantiles != nil {
+		return
+	}
+	s.quantiles = map[string]result.Quantiles{}
+	for name, h := range s.Hist {
+		s.quantiles[name] = result.Quantiles{P50: result.Millis(h.Quantile(50)), P99: result.Millis(h.Quantile(99)), Max: result.Millis(h.Max())}
+	}
+	c.total.merge(&Tick{Hist: s.Hist})
+	s.Hist = nil
 }
 
 // secondOf gives the first second that a tick belongs to and that its generator has said nothing of; nil if there
@@ -194,15 +212,9 @@ func (c *conductor) progress() {
 			p.Latency[kind] = h
 		}
 	}
-	c.errors = 0
 	for _, s := range c.seconds {
-		for name, n := range s.Errors {
-			if name != slowClosed {
-				c.errors += n
-			}
-		}
+		p.Errors += s.failed()
 	}
-	p.Errors = c.errors
 	switch p.Phase {
 	case Warming:
 		p.Left = c.spec.Duration - time.Duration(now.Second+1)*time.Second
@@ -211,6 +223,16 @@ func (c *conductor) progress() {
 	}
 	p.Left = max(p.Left, 0)
 	c.opts.Progress(p)
+}
+
+// failed counts the errors of a tick.
+func (t *Tick) failed() (n int64) {
+	for name, count := range t.Errors {
+		if name != slowClosed {
+			n += count
+		}
+	}
+	return n
 }
 
 // errOthers says that another generator has failed.

@@ -25,7 +25,7 @@ func (r *run) load(ctx context.Context, sc scenario, until time.Duration) error 
 		drivers = min(drivers, runtime.GOMAXPROCS(0), 1+int(r.spec.Rate/perDriver))
 	}
 	if drivers == 0 {
-		return r.pause(ctx, until)
+		return nil
 	}
 	var all sync.WaitGroup
 	errs := make(chan error, drivers)
@@ -103,13 +103,6 @@ func (r *run) closedLoop(ctx context.Context, shard int, until time.Duration, co
 		if now >= until {
 			return
 		}
-		r.rec.left(shard, now, 0)
 		arrive(now, done)
 	}
-}
-
-// pause waits until a time.
-func (r *run) pause(ctx context.Context, until time.Duration) error {
-	_ = sleep(ctx, until-r.now()) // an interrupted run goes on with its end
-	return nil
 }

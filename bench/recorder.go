@@ -189,10 +189,13 @@ type Tick struct {
 
 func newTick() *Tick { return &Tick{Errors: map[string]int64{}, Hist: map[string]*result.Histogram{}} }
 
-// name is how a kind is called in Tick.Hist.
+// lagName is how the generator's own lag is called in Tick.Hist.
+const lagName = "lag"
+
+// kindName is how a latency is called in Tick.Hist.
 func kindName(k int) string {
 	if k == kindLag {
-		return "lag"
+		return lagName
 	}
 	return string(result.Kinds[k])
 }

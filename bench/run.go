@@ -57,7 +57,7 @@ type run struct {
 	stopped context.Context // ended when no more load is made; static once it begins
 	began   time.Duration   // static once the load begins
 
-	running sync.WaitGroup // of the goroutines that wait for answers
+	running sync.WaitGroup // of the goroutines that were begun, most of which wait for answers
 	loading atomic.Bool    // the load has begun
 	closing atomic.Bool    // connections are being closed: what fails now has not failed
 
@@ -132,13 +132,18 @@ func (r *run) measure(ctx context.Context, sc scenario, t *ticker) error {
 	r.rec.measure(from, until)
 	t.begin(from, until)
 	if m, ok := sc.(interface{ measuring(context.Context) }); ok {
-		timer := time.AfterFunc(from-r.now(), func() { m.measuring(r.stopped) })
-		defer timer.Stop()
+		r.running.Go(func() {
+			if sleep(r.stopped, from-r.now()) == nil {
+				m.measuring(r.stopped)
+			}
+		})
 	}
 	if err := r.load(r.stopped, sc, until); err != nil {
 		return err
 	}
-	if sc.arrivals() != unlimited {
+	if sc.arrivals() == unlimited {
+		_ = sleep(r.stopped, until-r.now()) // the last arrival may have been well before; interrupted it ends here
+	} else {
 		r.waitForTasks(until)
 	}
 	t.pass(Settling)
@@ -200,7 +205,7 @@ func (r *run) settled() bool {
 // lookAtConnections counts those that ended although nobody closed them.
 func (r *run) lookAtConnections() {
 	for _, s := range r.all() {
-		if c := s.connection(); c != nil && c.Err() != nil && !s.mute {
+		if c := s.connection(); c != nil && c.Err() != nil {
 			r.rec.failed(s.index, "connection lost")
 			r.ledger.violation("the connection of user %d ended by itself: %v", s.user, c.Err())
 		}

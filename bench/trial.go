@@ -18,6 +18,7 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 	var cpu float64
 	var before *sample
 	for i, s := range c.seconds {
+		c.fold(s)
 		c.add(t, s)
 		if s.Phase == Measuring {
 			t.Seconds += s.Length.Seconds()
@@ -29,6 +30,13 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 		if s.Phase < Measuring {
 			before = s.server
 		}
+	}
+	for name, h := range c.total.Hist {
+		t.Latency[result.Kind(name)] = h
+	}
+	if lag := t.Latency[lagName]; lag != nil {
+		t.Generator.Lag = lag
+		delete(t.Latency, lagName)
 	}
 	if t.Seconds > 0 {
 		t.Generator.CPU = cpu / t.Seconds
@@ -47,19 +55,8 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 	return t
 }
 
-// add adds a second to the totals. Errors count in every phase.
+// add adds the counts of a second. Errors count in every phase.
 func (c *conductor) add(t *result.Trial, s *second) {
-	for name, h := range s.Hist {
-		if name == kindName(kindLag) {
-			t.Generator.Lag.Merge(h)
-			continue
-		}
-		kind := result.Kind(name)
-		if t.Latency[kind] == nil {
-			t.Latency[kind] = result.NewHistogram()
-		}
-		t.Latency[kind].Merge(h)
-	}
 	for name, n := range s.Errors {
 		if name == slowClosed {
 			t.Counts.SlowClosed += n
@@ -103,19 +100,13 @@ func point(s *second, before *sample) result.Point {
 		Second: s.Second, Length: s.Length.Seconds(), Conns: s.Conns, Connects: s.Counts[connected], Sent: s.Counts[sent], Acked: s.Counts[acked],
 		Delivered: s.Counts[delivered], Synced: s.Counts[synced], Latency: map[result.Kind]result.Quantiles{},
 	}
-	for name, n := range s.Errors {
-		if name != slowClosed {
-			p.Errors += n
-		}
-	}
+	p.Errors = s.failed()
 	for _, kind := range result.Kinds {
-		if h := s.Hist[string(kind)]; h != nil {
-			p.Latency[kind] = result.Quantiles{P50: result.Millis(h.Quantile(50)), P99: result.Millis(h.Quantile(99)), Max: result.Millis(h.Max())}
+		if q, measured := s.quantiles[string(kind)]; measured {
+			p.Latency[kind] = q
 		}
 	}
-	if lag := s.Hist[kindName(kindLag)]; lag != nil {
-		p.LagMs = result.Millis(lag.Max())
-	}
+	p.LagMs = s.quantiles[lagName].Max
 	if s.Length > 0 {
 		p.CPU = s.CPU / s.Length.Seconds()
 	}

@@ -39,7 +39,7 @@ type report struct {
 	Error    string   `json:"error,omitempty"`
 }
 
-// Serve makes load for conductors that connect to l, one after the other, until ctx ends. Whoever can connect can
+// Serve makes load for conductors that connect to l, one at a time, until ctx ends. Whoever can connect can
 // have load made against any address: l belongs on loopback or a trusted network. said, if not nil, is told what
 // happens.
 func Serve(ctx context.Context, l net.Listener, said func(string)) error {
@@ -47,6 +47,9 @@ func Serve(ctx context.Context, l net.Listener, said func(string)) error {
 		said = func(string) {}
 	}
 	defer context.AfterFunc(ctx, func() { l.Close() })()
+	place := make(chan struct{}, 1)
+	var runs sync.WaitGroup
+	defer runs.Wait()
 	for {
 		c, err := l.Accept()
 		if ctx.Err() != nil {
@@ -55,18 +58,30 @@ func Serve(ctx context.Context, l net.Listener, said func(string)) error {
 		if err != nil {
 			return fmt.Errorf("accept a conductor: %w", err)
 		}
-		said("a run for " + c.RemoteAddr().String())
-		if err := work(ctx, c); err != nil {
-			said("it failed: " + err.Error())
-		} else {
-			said("it is done")
-		}
+		runs.Go(func() {
+			defer c.Close()
+			select {
+			case place <- struct{}{}:
+			case <-time.After(windDown):
+				_ = json.NewEncoder(c).Encode(report{Error: "it is busy with another run"})
+				return
+			}
+			defer func() { <-place }()
+			said("a run for " + c.RemoteAddr().String())
+			if err := work(ctx, c); err != nil {
+				said("it failed: " + err.Error())
+			} else {
+				said("it is done")
+			}
+		})
 	}
 }
 
+// windDown is how long the end of a run that was given up may take, before the next conductor is sent away.
+const windDown = 10 * time.Second
+
 // work runs one spec for a conductor.
 func work(ctx context.Context, c net.Conn) error {
-	defer c.Close()
 	w := &worker{enc: json.NewEncoder(c), started: make(chan struct{})}
 	dec := json.NewDecoder(c)
 	var first order
@@ -159,13 +174,18 @@ func (g remote) generate(ctx context.Context, spec result.Spec, start func(conte
 		return enc.Encode(o)
 	}
 	defer context.AfterFunc(ctx, func() { _ = say(order{Stop: true}) })()
-	return g.follow(ctx, json.NewDecoder(c), say, start, tick)
+	return g.follow(ctx, c, say, start, tick)
 }
 
+// deadWorker is how long a worker may be silent: it says something every second.
+const deadWorker = time.Minute
+
 // follow hears what the worker says until it is done.
-func (g remote) follow(ctx context.Context, dec *json.Decoder, say func(order) error, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+	dec := json.NewDecoder(c)
 	for {
 		var r report
+		_ = c.SetReadDeadline(time.Now().Add(deadWorker))
 		if err := dec.Decode(&r); err != nil {
 			return nil, fmt.Errorf("worker %s is gone: %w", g.addr, err)
 		}

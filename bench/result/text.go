@@ -202,7 +202,10 @@ func (t *Trial) writeCost(line func(name, format string, args ...any)) {
 		s += fmt.Sprintf("; %s µs of CPU for each delivery", Number(c.CPUSeconds*1e6/float64(t.Counts.Delivered)))
 	}
 	if c.Commits > 0 {
-		s += fmt.Sprintf("; %s commits, %s messages each", thousands(c.Commits), Number(float64(c.Messages)/float64(c.Commits)))
+		s += fmt.Sprintf("; %s commits", thousands(c.Commits))
+	}
+	if c.Commits > 0 && c.Messages > 0 {
+		s += fmt.Sprintf(", %s messages each", Number(float64(c.Messages)/float64(c.Commits)))
 	}
 	line("cost", "%s", s)
 }

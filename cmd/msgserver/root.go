@@ -14,7 +14,8 @@ const rootText = `msgserver is an instant-messaging server: one program, one dat
 Start here:
   %[1]s serve                     the server, on 127.0.0.1:3005 with its data in ./data
   %[1]s chat --user 1 --to 2      talk, in a second terminal
-  %[1]s chat --user 2 --to 1      and answer, in a third`
+  %[1]s chat --user 2 --to 1      and answer, in a third
+  %[1]s bench quick               what it can do on this machine, in a minute`
 
 func newRoot() *cobra.Command {
 	self := selfCommand()
