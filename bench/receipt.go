@@ -84,8 +84,9 @@ func (s *session) confirmAll() {
 func (s *session) confirmOne(conn *client.Conn, v client.Conversation, seq uint64) {
 	ctx, cancel := context.WithTimeout(s.run.ctx, requestTimeout)
 	defer cancel()
-	// A connection that has ended is noted elsewhere, if it was not this session that left.
-	if err := conn.Confirm(ctx, v, service.StateDelivered, seq); err != nil && !errors.Is(err, client.ErrClosed) {
+	err := conn.Confirm(ctx, v, service.StateDelivered, seq)
+	// A connection that has ended is noted elsewhere, if it was not this session that left, or the run that is over.
+	if err != nil && !errors.Is(err, client.ErrClosed) && !s.run.closing.Load() {
 		s.run.rec.failed(s.index, "confirm: "+errorName(err))
 	}
 }
