@@ -55,7 +55,7 @@ func (r *run) send(f *flow, due time.Duration, done func()) (waited bool) {
 func (r *run) unsent(f *flow, n int64, err error, done func()) {
 	f.fail(n, &f.refused)
 	if r.stopped.Err() == nil {
-		r.rec.failed(f.from.index, errorName(err))
+		r.failed(f.from, "message", err)
 	}
 	if done != nil {
 		done()
@@ -75,7 +75,7 @@ func (r *run) answered(f *flow, n int64, due time.Duration, stored client.Sent, 
 		f.fail(n, &f.unknown)
 		return
 	}
-	r.rec.failed(f.from.index, errorName(err))
+	r.failed(f.from, "message", err)
 	outcome := &f.refused
 	if code, refused := client.CodeOf(err); !refused || code == service.Internal {
 		outcome = &f.unknown
@@ -133,13 +133,13 @@ func (r *run) page(ctx context.Context, s *session, p client.HistoryPage, due ti
 // sync latency from the bind.
 func (r *run) comeBack(ctx context.Context, s *session, due time.Duration) {
 	if err := r.bindAgain(ctx, s, due); err != nil {
-		r.rec.failed(s.index, "come back: "+errorName(err))
+		r.failed(s, "come back", err)
 		return
 	}
 	bound := r.now()
 	for v := range s.cursors {
 		if err := r.catchUp(ctx, s, v); err != nil {
-			r.rec.failed(s.index, "catch up: "+errorName(err))
+			r.failed(s, "catch up", err)
 			return // it stays away
 		}
 	}
@@ -160,7 +160,7 @@ func (r *run) bindAgain(ctx context.Context, s *session, due time.Duration) erro
 		if err == nil || wait > 5*time.Second {
 			return err
 		}
-		r.rec.failed(s.index, "connect: "+errorName(err))
+		r.failed(s, "connect", err)
 		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
 			return err
 		}

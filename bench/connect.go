@@ -45,7 +45,7 @@ func (c *connectStorm) arrival(driver, drivers int, _ *rand.Rand) arrive {
 			defer s.turn.Unlock()
 			s.leave()
 			if err := s.open(ctx, due); err != nil {
-				r.rec.failed(s.index, "connect: "+errorName(err))
+				r.failed(s, "connect", err)
 			}
 		}, done)
 	}

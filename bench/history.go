@@ -62,9 +62,7 @@ func (h *history) read(ctx context.Context, s *session, f *flow, v client.Conver
 	r := h.run
 	t, err := r.page(ctx, s, client.HistoryPage{Conversation: v, After: after, HasAfter: true, Limit: historyPage}, due)
 	if err != nil {
-		if !r.closing.Load() {
-			r.rec.failed(s.index, "history: "+errorName(err))
-		}
+		r.failed(s, "history", err)
 		return
 	}
 	if err := h.check(f, after, t); err != nil {

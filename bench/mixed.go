@@ -164,13 +164,12 @@ func (m *mixed) sessions(ctx context.Context, u *mixedUser, due time.Duration) {
 func (m *mixed) count(u *mixedUser, what string, due time.Duration, query func(*client.Conn) (int, error)) {
 	r := m.run
 	n, err := query(u.connection())
-	switch {
-	case err == nil:
-		r.rec.took(u.index, synced, kindSync, due, r.now())
-		r.rec.count(u.index, entries, int64(n))
-	case !r.closing.Load():
-		r.rec.failed(u.index, what+": "+errorName(err))
+	if err != nil {
+		r.failed(u.session, what, err)
+		return
 	}
+	r.rec.took(u.index, synced, kindSync, due, r.now())
+	r.rec.count(u.index, entries, int64(n))
 }
 
 // ascending checks that a page has every seq between its first and its last.

@@ -60,7 +60,7 @@ func (o *offlineDrain) arrival(driver, drivers int, _ *rand.Rand) arrive {
 func (o *offlineDrain) drain(ctx context.Context, s *session, due time.Duration) {
 	r := o.run
 	if err := s.open(ctx, due); err != nil {
-		r.rec.failed(s.index, "connect: "+errorName(err))
+		r.failed(s, "connect", err)
 		return
 	}
 	bound := r.now()
@@ -72,7 +72,7 @@ func (o *offlineDrain) drain(ctx context.Context, s *session, due time.Duration)
 			err = s.drained(ctx, t)
 		}
 		if err != nil {
-			r.rec.failed(s.index, "offline: "+errorName(err))
+			r.failed(s, "offline", err)
 			return
 		}
 	}

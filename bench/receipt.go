@@ -85,9 +85,9 @@ func (s *session) confirmOne(conn *client.Conn, v client.Conversation, seq uint6
 	ctx, cancel := context.WithTimeout(s.run.ctx, requestTimeout)
 	defer cancel()
 	err := conn.Confirm(ctx, v, service.StateDelivered, seq)
-	// A connection that has ended is noted elsewhere, if it was not this session that left, or the run that is over.
-	if err != nil && !errors.Is(err, client.ErrClosed) && !s.run.closing.Load() {
-		s.run.rec.failed(s.index, "confirm: "+errorName(err))
+	// A connection that has ended is noted elsewhere, if it was not this session that left.
+	if err != nil && !errors.Is(err, client.ErrClosed) {
+		s.run.failed(s, "confirm", err)
 	}
 }
 

@@ -232,6 +232,13 @@ func (r *run) stamp(content string) (due time.Duration, ok bool) {
 	return time.Duration(n &^ (1 << 63)), err == nil && n>>63 == 1
 }
 
+// failed counts a request that was refused or not answered, unless it is the end of the run that cut it off.
+func (r *run) failed(s *session, what string, err error) {
+	if !r.closing.Load() {
+		r.rec.failed(s.index, what+": "+errorName(err))
+	}
+}
+
 // errorName is how an error is counted.
 func errorName(err error) string {
 	var op *net.OpError
