@@ -31,7 +31,7 @@ func Table(all []*Result) string {
 
 // writeTotals writes what was done a second, what was lost and what it took.
 func (r *Result) writeTotals(w *tabwriter.Writer) {
-	all, mark := Trial{}, ""
+	all, mark, memory := Trial{}, "", ""
 	var cpu float64
 	for _, t := range r.Trials {
 		all.Seconds += t.Seconds
@@ -43,6 +43,9 @@ func (r *Result) writeTotals(w *tabwriter.Writer) {
 		if t.Cost != nil {
 			cpu += t.Cost.CPUSeconds
 		}
+		if t.Memory != nil && t.Memory.ServerPerConn > 0 {
+			memory = Bytes(t.Memory.ServerPerConn) + " of the server's heap each"
+		}
 		if len(t.Generator.Limited) > 0 {
 			mark = "client-limited"
 		}
@@ -50,7 +53,7 @@ func (r *Result) writeTotals(w *tabwriter.Writer) {
 	if o := r.Outcome(); o != "ok" {
 		mark = strings.TrimSpace(strings.ToUpper(o) + " " + mark)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s cores\t%s\n", cmp.Or(all.rates(), "-"), thousands(all.Check.Lost), Number(cpu/max(all.Seconds, 0.001)), mark)
+	fmt.Fprintf(w, "%s\t%s\t%s cores\t%s\n", cmp.Or(all.rates(), memory, "-"), thousands(all.Check.Lost), Number(cpu/max(all.Seconds, 0.001)), mark)
 }
 
 // load is how much, in a word.
