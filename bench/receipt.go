@@ -48,6 +48,9 @@ func (r *receipts) settled(acked int64) bool {
 // one says how far the session is by then. s.mu is held.
 func (s *session) confirm(m *codec.MessageBody) {
 	r := s.run
+	if r.closing.Load() {
+		return // close, which waits for the goroutines, may have passed
+	}
 	index, n, _ := r.ledger.parse(m.MsgID)
 	if f := r.ledger.at(index); f.receipts != nil {
 		f.receipts.confirmed(n, r.now())

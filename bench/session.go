@@ -111,6 +111,10 @@ func (s *session) open(ctx context.Context, due time.Duration) error {
 	s.mu.Lock()
 	s.conn = conn
 	s.mu.Unlock()
+	if r.closing.Load() { // and this one may have been missed
+		conn.Close()
+		return client.ErrClosed
+	}
 	r.rec.always(s.index, connected, kindConnect, r.now()-due)
 	return nil
 }
