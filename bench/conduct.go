@@ -31,13 +31,13 @@ type Progress struct {
 
 // generator makes a share of the load.
 type generator interface {
-	generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error)
+	generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*tally)) (*outcome, error)
 }
 
 // here is this process.
 type here struct{}
 
-func (here) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func (here) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	return generate(ctx, spec, start, tick)
 }
 
@@ -77,33 +77,33 @@ type conductor struct {
 
 	// Owned by gather.
 	seconds []*second // in their order
-	latest  []*Tick   // of each generator
-	total   *Tick     // the histograms of all seconds that are complete
+	latest  []*tally  // of each generator
+	total   *tally    // the histograms of all seconds that are complete
 }
 
 // from is a tick of one of the generators.
 type from struct {
 	generator int
-	tick      *Tick
+	tick      *tally
 }
 
 // second is what all generators say of one second of a phase, and the server at its end.
 type second struct {
-	*Tick                                 // its histograms are there until it is complete
+	*tally                                // its histograms are there until it is complete
 	has       []bool                      // which generators' ticks are in it
 	server    *sample                     // nil without --admin
 	quantiles map[string]result.Quantiles // of its histograms, once it is complete
 }
 
 func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
-	c.latest, c.total = make([]*Tick, len(c.generators)), newTick()
+	c.latest, c.total = make([]*tally, len(c.generators)), newTally()
 	outcomes := make([]*outcome, len(c.generators))
 	errs := make([]error, len(c.generators))
 	together := newBarrier(len(c.generators))
 	var all sync.WaitGroup
 	for i, g := range c.generators {
 		all.Go(func() {
-			outcomes[i], errs[i] = g.generate(ctx, part(c.spec, i), together.arrive, func(t *Tick) { c.ticks <- from{i, t} })
+			outcomes[i], errs[i] = g.generate(ctx, part(c.spec, i), together.arrive, func(t *tally) { c.ticks <- from{i, t} })
 			if errs[i] != nil {
 				together.give(fmt.Errorf("worker %d: %w", i+1, errs[i]))
 			}
@@ -141,9 +141,9 @@ func (c *conductor) gather(ctx context.Context, f from) {
 	c.latest[f.generator] = f.tick
 	s := c.secondOf(f)
 	if s == nil {
-		t := newTick()
+		t := newTally()
 		t.Phase, t.Second = f.tick.Phase, f.tick.Second
-		s = &second{Tick: t, has: make([]bool, len(c.generators)), server: c.server.take(ctx, c.last(), c.idle() && t.Phase == Measuring)}
+		s = &second{tally: t, has: make([]bool, len(c.generators)), server: c.server.take(ctx, c.last(), c.idle() && t.Phase == Measuring)}
 		c.seconds = append(c.seconds, s)
 	}
 	s.merge(f.tick)
@@ -163,7 +163,7 @@ func (c *conductor) fold(s *second) {
 	for name, h := range s.Hist {
 		s.quantiles[name] = result.Quantiles{P50: result.Millis(h.Quantile(50)), P99: result.Millis(h.Quantile(99)), Max: result.Millis(h.Max())}
 	}
-	c.total.merge(&Tick{Hist: s.Hist})
+	c.total.merge(&tally{Hist: s.Hist})
 	s.Hist = nil
 }
 
@@ -194,7 +194,7 @@ func (c *conductor) progress() {
 	if c.opts.Progress == nil {
 		return
 	}
-	now := newTick()
+	now := newTally()
 	p := Progress{Rates: map[string]float64{}, Latency: map[result.Kind]*result.Histogram{}}
 	for _, t := range c.latest {
 		if t != nil {
@@ -226,7 +226,7 @@ func (c *conductor) progress() {
 }
 
 // failed counts the errors of a tick.
-func (t *Tick) failed() (n int64) {
+func (t *tally) failed() (n int64) {
 	for name, count := range t.Errors {
 		if name != slowClosed {
 			n += count

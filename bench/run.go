@@ -19,7 +19,7 @@ import (
 
 // generate makes the load of a spec from this process. Ticks are given to tick as they come. start, if not nil, is
 // called when everything is prepared, and returns when the load may begin.
-func generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	kind, err := kindOf(spec.Scenario)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func newRun(spec result.Spec) (*run, error) {
 func (r *run) now() time.Duration { return time.Since(r.base) }
 
 // do runs a scenario through all its phases.
-func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	t := newTicker(r, tick)
 	defer t.stop()
 	defer context.AfterFunc(ctx, func() {

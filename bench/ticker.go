@@ -8,7 +8,7 @@ import (
 // ticker cuts what the recorder takes into seconds, and where a phase ends.
 type ticker struct {
 	run  *run
-	emit func(*Tick)
+	emit func(*tally)
 	halt chan struct{}
 	wake chan struct{} // the phase has changed
 	done chan struct{}
@@ -22,7 +22,7 @@ type ticker struct {
 	count int64         // guarded by mu: events so far
 }
 
-func newTicker(r *run, emit func(*Tick)) *ticker {
+func newTicker(r *run, emit func(*tally)) *ticker {
 	t := &ticker{run: r, emit: emit, halt: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}), cpu: processCPU()}
 	go t.loop()
 	return t
@@ -125,7 +125,7 @@ func (t *ticker) advance() {
 
 // tick takes what came in; t.mu is held.
 func (t *ticker) tick() {
-	tick, now, cpu := newTick(), t.run.now(), processCPU()
+	tick, now, cpu := newTally(), t.run.now(), processCPU()
 	tick.Phase, tick.Length, tick.CPU = t.phase, now-t.last, (cpu - t.cpu).Seconds()
 	if t.phase > Preparing {
 		tick.Second = int((t.last - t.from) / time.Second)

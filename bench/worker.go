@@ -34,7 +34,7 @@ type order struct {
 // report is what a worker says.
 type report struct {
 	Prepared bool     `json:"prepared,omitempty"`
-	Tick     *Tick    `json:"tick,omitempty"`
+	Tick     *tally   `json:"tick,omitempty"`
 	Outcome  *outcome `json:"outcome,omitempty"`
 	Error    string   `json:"error,omitempty"`
 }
@@ -99,7 +99,7 @@ func work(ctx context.Context, c net.Conn) error {
 	if _, err := Complete(*first.Spec); err != nil {
 		return w.fail(err)
 	}
-	out, err := generate(ctx, *first.Spec, w.prepared, func(t *Tick) { w.say(report{Tick: t}) })
+	out, err := generate(ctx, *first.Spec, w.prepared, func(t *tally) { w.say(report{Tick: t}) })
 	if err != nil {
 		return w.fail(err)
 	}
@@ -156,7 +156,7 @@ func (w *worker) prepared(ctx context.Context) error {
 // remote is a worker, as its conductor sees it.
 type remote struct{ addr string }
 
-func (g remote) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func (g remote) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", g.addr)
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", g.addr, err)
@@ -181,7 +181,7 @@ func (g remote) generate(ctx context.Context, spec result.Spec, start func(conte
 const deadWorker = time.Minute
 
 // follow hears what the worker says until it is done.
-func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, start func(context.Context) error, tick func(*Tick)) (*outcome, error) {
+func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	dec := json.NewDecoder(c)
 	for {
 		var r report
