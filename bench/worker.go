@@ -15,7 +15,7 @@ import (
 // A worker makes a share of the load in a process of its own. Whoever conducts connects to it and both write JSON
 // values, one after the other:
 //
-//	conductor   {"spec": …}                    run this
+//	conductor   {"version": 1, "spec": …}      run this
 //	worker      {"prepared": true}             everyone is connected
 //	conductor   {"start": true}
 //	worker      {"tick": …} …                  every second
@@ -24,11 +24,15 @@ import (
 //
 // A connection that breaks ends the run.
 
+// workerVersion is that of what the two say; it grows when an older one would misunderstand.
+const workerVersion = 1
+
 // order is what a conductor says.
 type order struct {
-	Spec  *result.Spec `json:"spec,omitempty"`
-	Start bool         `json:"start,omitempty"`
-	Stop  bool         `json:"stop,omitempty"`
+	Version int          `json:"version,omitempty"` // with the spec
+	Spec    *result.Spec `json:"spec,omitempty"`
+	Start   bool         `json:"start,omitempty"`
+	Stop    bool         `json:"stop,omitempty"`
 }
 
 // report is what a worker says.
@@ -89,8 +93,11 @@ func work(ctx context.Context, c net.Conn) error {
 	if err := dec.Decode(&first); err != nil {
 		return fmt.Errorf("read the spec: %w", err)
 	}
-	if first.Spec == nil {
+	switch {
+	case first.Spec == nil:
 		return w.fail(errors.New("the first thing a conductor says must be the spec"))
+	case first.Version != workerVersion:
+		return w.fail(fmt.Errorf("it speaks version %d and was asked in version %d: use the same program for both", workerVersion, first.Version))
 	}
 	_ = c.SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithCancel(ctx)
@@ -164,7 +171,7 @@ func (g remote) generate(ctx context.Context, spec result.Spec, start func(conte
 	defer c.Close()
 	enc := json.NewEncoder(c)
 	spec.Workers = 1 // its share is all that it knows of
-	if err := enc.Encode(order{Spec: &spec}); err != nil {
+	if err := enc.Encode(order{Version: workerVersion, Spec: &spec}); err != nil {
 		return nil, fmt.Errorf("worker %s: %w", g.addr, err)
 	}
 	var writing sync.Mutex

@@ -73,7 +73,7 @@ func TestWorkers(t *testing.T) {
 func TestWorkerOutlivesConductors(t *testing.T) {
 	addr, _ := node(t, server.Config{})
 	worker := startWorker(t)
-	for _, say := range []string{"", "\x00\x01garbage", "{}\n", `{"spec":{"scenario":"fly"}}` + "\n"} {
+	for _, say := range []string{"", "\x00\x01garbage", "{}\n", `{"version":1,"spec":{"scenario":"fly"}}` + "\n", `{"version":99,"spec":{"scenario":"direct"}}` + "\n"} {
 		c, err := net.Dial("tcp", worker)
 		if err != nil {
 			t.Fatal(err)
