@@ -34,6 +34,11 @@ func TestLiesAreCaught(t *testing.T) {
 		{"a lost receipt", lies{loseReceipt: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, func(c result.Check) bool { return c.Lost > 0 && c.Duplicated == 0 }, "as receipts"},
 		{"receipts from an honest server", lies{}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, func(c result.Check) bool { return c.OK() && c.Delivered == 2*c.Sent }, ""},
 		{"a hole in the history", lies{losePage: 20}, result.Spec{Scenario: "history", Users: 4, Backlog: 100, Rate: 100}, func(c result.Check) bool { return c.Broken > 0 }, "asked for what follows"},
+		{"a hole in what waits", lies{losePage: 50}, result.Spec{Scenario: "offline-drain", Users: 4, Backlog: 300, Rate: 50},
+			func(c result.Check) bool { return c.Lost > 0 && c.Delivered < c.Expected }, "did not come"},
+		{"what waits at an honest server", lies{}, result.Spec{Scenario: "offline-drain", Users: 4, Backlog: 300, Rate: 50}, func(c result.Check) bool { return c.OK() && c.Delivered == 600 }, ""},
+		{"a hole in what was missed", lies{losePage: 2}, result.Spec{Scenario: "reconnect-storm", Users: 10, Rate: 2000}, func(c result.Check) bool { return c.Lost > 0 }, "did not come"},
+		{"what was missed at an honest server", lies{}, result.Spec{Scenario: "reconnect-storm", Users: 10, Rate: 2000}, result.Check.OK, ""},
 		{"history from an honest server", lies{}, result.Spec{Scenario: "history", Users: 4, Backlog: 100, Rate: 100}, result.Check.OK, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,8 +22,8 @@ type lies struct {
 	stallFor                               time.Duration
 }
 
-// liar is a message server in memory that does not keep its word. It knows personal messages, their receipts and
-// their history.
+// liar is a message server in memory that does not keep its word. It knows personal messages, their receipts,
+// their history and what waits for a user.
 type liar struct {
 	lies
 	l    net.Listener
@@ -139,6 +139,8 @@ func (s *liar) serve(nc net.Conn) {
 			s.confirm(c, f)
 		case codec.QueryHistory:
 			s.history(c, f)
+		case codec.QueryOfflineMessage:
+			s.offline(c, f)
 		}
 		return true
 	}, func() bool { return true })
@@ -280,4 +282,25 @@ func (s *liar) history(c *liarConn, f codec.Frame) {
 		page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: &m})
 	}
 	answer(c, f.Format, codec.QueryHistory, b.TaskID, &page)
+}
+
+func (s *liar) offline(c *liarConn, f codec.Frame) {
+	var b codec.OfflineRequest
+	if err := codec.Unmarshal(f.Format, f.Body, &b); err != nil {
+		panic(err)
+	}
+	page := codec.Timeline{Messages: []codec.TimelineItem{}}
+	for _, all := range s.stored {
+		for _, m := range all {
+			if m.ToUserID != c.user || m.Seq <= s.confirms[[2]codec.ID{c.user, m.FromUserID}] || each(s.losePage, &s.count.entries) {
+				continue
+			}
+			if len(page.Messages) == int(b.Limit.N) {
+				page.More = true
+				break
+			}
+			page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: &m})
+		}
+	}
+	answer(c, f.Format, codec.QueryOfflineMessage, b.TaskID, &page)
 }
