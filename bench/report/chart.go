@@ -3,265 +3,227 @@ package report
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/msgserver/msgserver/bench/result"
 )
 
-// chart is a section of the page: panels that are read together, with one legend.
-type chart struct {
-	Title   string
-	Note    string
-	Legend  []entry
-	Columns int
-	Panels  []panel
-}
-
-// entry is a line of a legend; pressing it hides and shows what it names.
-type entry struct{ Class, Series, Label string }
-
+// Heights of panels in pixels.
 const (
-	high = 280
-	low  = 190
+	tall = 300
+	flat = 170
 )
 
-// charts are those that have anything to show.
-func charts(runs []run) []chart {
-	var all []chart
-	for _, c := range []chart{distribution(runs), throughput(runs), delay(runs), usage(runs)} {
-		if len(c.Panels) > 0 {
-			all = append(all, c)
-		}
-	}
-	return all
-}
+// maxPanels is how many trials a chart over time shows at most; of several results it is the first trial of each.
+const maxPanels = 6
 
-// distribution is latency by percentile: a line for each kind, or a panel for each kind with a line for each result.
-func distribution(runs []run) chart {
-	c := chart{Title: "Latency by percentile", Note: "The further right, the rarer. Trials are merged" + faintly(runs) + "."}
-	var shared []line
-	var longest int64
-	for _, k := range result.Kinds {
+// byPercentile draws the distributions: of one result a line for each latency, of several a panel for each
+// latency with a line for each result.
+func byPercentile(runs []run) []panel {
+	if len(runs) == 1 {
 		var lines []line
-		var count int64
+		for _, k := range measured(runs) {
+			lines = append(lines, distribution(runs[0], k, string(k), "k-"+string(k)))
+		}
+		return distributions("", tall, runs, measured(runs), lines)
+	}
+	var all []panel
+	for _, k := range measured(runs) {
+		var lines []line
 		for _, r := range runs {
-			if n := r.merged[k].Count(); n > 0 {
-				lines = append(lines, quantiles(r, k, len(runs) > 1)...)
-				count = max(count, n)
-			}
+			lines = append(lines, distribution(r, k, r.Letter, r.Class))
 		}
-		switch {
-		case len(lines) == 0:
-		case len(runs) > 1:
-			c.Panels = append(c.Panels, newPanel(string(k), high-40, percentiles(count), fit(lines), lines))
-		default:
-			shared, longest = append(shared, lines...), max(longest, count)
-			c.Legend = append(c.Legend, entry{"k-" + string(k), string(k), string(k)})
-		}
+		all = append(all, distributions(string(k), flat+60, runs, []result.Kind{k}, lines)...)
 	}
-	if len(shared) > 0 {
-		c.Panels = []panel{newPanel("", high+40, percentiles(longest), fit(shared), shared)}
-	}
-	c.Columns = min(len(c.Panels), 2)
-	return c
+	return all
 }
 
-// faintly says what the thin lines are, if there are any.
-func faintly(runs []run) string {
-	for _, r := range runs {
-		if len(r.Trials) > 1 {
-			return "; the thin lines are the single trials"
-		}
-	}
-	return ""
-}
-
-// quantiles are the line of a kind and, thin behind it, those of its trials.
-func quantiles(r run, k result.Kind, compared bool) []line {
-	l := line{name: string(k), label: string(k), class: "k-" + string(k), series: string(k)}
-	if compared {
-		l.name, l.label, l.class, l.series = r.Letter, r.Letter, r.Class, r.Class
-	}
-	var lines []line
-	if len(r.Trials) > 1 {
-		for _, t := range r.Trials {
-			if h := t.Latency[k]; h != nil && h.Count() > 0 {
-				thin := line{class: l.class + " thin", series: l.series, faint: true}
-				thin.x, thin.y = curve(h)
-				lines = append(lines, thin)
-			}
-		}
-	}
-	l.x, l.y = curve(r.merged[k])
-	return append(lines, l)
-}
-
-func curve(h *result.Histogram) (x, y []float64) {
-	for _, s := range h.Steps() {
-		// Several steps end at the longest of few latencies: one is enough.
-		if d := depth(s.Percent, h.Count()); len(x) == 0 || d > x[len(x)-1] {
-			x, y = append(x, d), append(y, max(result.Millis(s.Latency), 1e-3))
-		}
-	}
-	return x, y
-}
-
-// fit is the axis of latencies on which all lines are.
-func fit(lines []line) axis {
-	lo, hi := math.Inf(1), 0.0
-	for _, l := range lines {
-		for _, v := range l.y {
-			lo, hi = min(lo, v), max(hi, v)
-		}
-	}
-	return logarithmic(millis, lo, hi)
-}
-
-// throughput is what happened each second.
-func throughput(runs []run) chart {
-	c := chart{Title: "Rates over time", Note: "Events a second." + points(runs, "mean")}
-	shown := visible(rates, runs)
-	if len(runs) > 1 {
-		for _, t := range shown {
-			c.Panels = append(c.Panels, overlay(t, runs))
-		}
-		c.Columns = min(len(c.Panels), 2)
-		return c
-	}
-	for _, t := range shown {
-		c.Legend = append(c.Legend, entry{t.class, t.name, t.name})
-	}
-	return c.byTrial(shown, runs[0], "", high)
-}
-
-// delay is latency each second: p50, p99 and the longest.
-func delay(runs []run) chart {
-	c := chart{Title: "Latency over time", Note: "Of what finished in each second, on a logarithmic scale." + points(runs, "worst")}
+// measured are the latencies that some result has.
+func measured(runs []run) []result.Kind {
+	var kinds []result.Kind
 	for _, k := range result.Kinds {
-		shown := visible(delays(k), runs)
-		if len(runs) == 1 {
-			c = c.byTrial(shown, runs[0], string(k), low)
-			continue
-		}
-		for _, t := range shown {
-			c.Panels = append(c.Panels, overlay(t, runs))
-			c.Columns = 3
+		for _, r := range runs {
+			if r.merged[k].Count() > 0 {
+				kinds = append(kinds, k)
+				break
+			}
 		}
 	}
-	switch {
-	case len(c.Panels) == 0 || len(runs) > 1:
-	case len(runs[0].Trials) == 1:
-		c.Columns = min(len(c.Panels), 2)
-		fallthrough
-	default:
-		for _, q := range []string{"p50", "p99", "max"} {
-			c.Legend = append(c.Legend, entry{"k-plain q-" + q, q, q})
-		}
-	}
-	return c
+	return kinds
 }
 
-// usage is what the generator and the server used.
-func usage(runs []run) chart {
-	c := chart{Title: "Generator and server over time", Note: "A generator that lags, or has no core left, measures itself." + points(runs, "CPU: mean; others: worst")}
-	for _, t := range visible(append(resources[:len(resources):len(resources)], connections), runs) {
-		c.Panels = append(c.Panels, overlay(t, runs))
+func distribution(r run, k result.Kind, label, class string) line {
+	h := r.merged[k]
+	l := line{name: label, label: label, class: class}
+	for _, s := range h.Steps() {
+		l.x = append(l.x, depth(s.Percent, h.Count()))
+		l.y = append(l.y, result.Millis(s.Latency))
 	}
-	c.Columns = min(len(c.Panels), 2)
-	if len(runs) == 1 && len(runs[0].Trials) > 1 {
-		for i := range runs[0].Trials {
-			c.Legend = append(c.Legend, entry{shade(i), fmt.Sprint("trial", i+1), fmt.Sprintf("trial %d", i+1)})
+	return l
+}
+
+// distributions is a panel by percentile, if there is anything to show.
+func distributions(title string, height int, runs []run, kinds []result.Kind, lines []line) []panel {
+	var most int64
+	lo, hi := math.Inf(1), 0.0
+	for _, r := range runs {
+		for _, k := range kinds {
+			if h := r.merged[k]; h.Count() > 0 {
+				most, lo, hi = max(most, h.Count()), min(lo, result.Millis(h.Min())), max(hi, result.Millis(h.Max()))
+			}
 		}
 	}
-	return c
-}
-
-// points says what a point stands for, if for more than its second.
-func points(runs []run, how string) string {
-	if n := bucket(runs); n > 1 {
-		return fmt.Sprintf(" A point is %s (%s).", seconds(float64(n)), how)
+	if most == 0 {
+		return nil
 	}
-	return ""
+	return []panel{newPanel(title, height, percentiles(most), logarithmic(millis, lo, hi), lines)}
 }
 
-func visible(tracks []track, runs []run) []track {
-	var all []track
-	for _, t := range tracks {
-		if t.shown(runs) {
-			all = append(all, t)
+// shown is a trial that a chart over time has a panel of.
+type shown struct {
+	title string
+	*result.Trial
+}
+
+// trialsShown are the trials that have a panel of their own.
+func trialsShown(runs []run) []shown {
+	each := 1
+	if len(runs) == 1 {
+		each = maxPanels
+	}
+	var all []shown
+	for _, r := range runs {
+		for i := range r.Trials {
+			if t := &r.Trials[i]; i < each && len(t.Series) > 0 {
+				all = append(all, shown{r.label(i), t})
+			}
 		}
 	}
 	return all
 }
 
-// byTrial adds a panel for each trial, on one scale, with a line for each track.
-func (c chart) byTrial(tracks []track, r run, title string, height int) chart {
-	if len(tracks) == 0 {
-		return c
-	}
-	alone := []run{r}
-	y := verticalOf(tracks, alone)
-	n := bucket(alone)
-	for i, t := range r.Trials {
-		var lines []line
-		for _, tr := range tracks {
-			l := line{name: tr.name, label: tr.label, class: tr.class, series: tr.name}
-			if l.label == "" {
-				l.label = tr.name
-			} else {
-				l.series = tr.label
-			}
-			l.x, l.y = tr.draw(t.Series, n)
-			lines = append(lines, l)
-		}
-		var names []string
-		if title != "" {
-			names = append(names, title)
-		}
-		if len(r.Trials) > 1 {
-			names = append(names, fmt.Sprintf("trial %d", i+1))
-		}
-		c.Panels = append(c.Panels, newPanel(strings.Join(names, ", "), height, ends(alone, n), y, lines))
-	}
-	c.Columns = min(len(r.Trials), 3)
-	return c
+// curve is one number of every second.
+type curve struct {
+	name, class string
+	of          func(result.Point) (v float64, ok bool)
 }
 
-// verticalOf is the axis of values: latencies are on a logarithmic one, other than lag, which begins at nothing.
-func verticalOf(tracks []track, runs []run) axis {
+// overTime draws curves of every trial that is shown, all panels with the same axes. Curves without a value that is
+// not zero are left out.
+func overTime(runs []run, u unit, log bool, height int, curves []curve) []panel {
+	trials := trialsShown(runs)
+	first, last := math.Inf(1), math.Inf(-1)
 	lo, hi := math.Inf(1), 0.0
-	for _, t := range tracks {
-		lo, hi = min(lo, t.lowest(runs)), max(hi, t.highest(runs))
-	}
-	if tracks[0].label != "" {
-		return logarithmic(tracks[0].unit, lo, hi)
-	}
-	return linear(tracks[0].unit, hi)
-}
-
-// overlay is a panel of one track with a line for each trial of each result.
-func overlay(t track, runs []run) panel {
-	n := bucket(runs)
-	var lines []line
-	for _, r := range runs {
-		for i, trial := range r.Trials {
-			l := line{name: r.label(i), class: r.Class, series: r.Class}
-			switch {
-			case len(runs) > 1 && i == 0:
-				l.label = r.Letter
-			case len(runs) > 1:
-				l.class += " again"
-			case len(r.Trials) > 1:
-				l.class, l.series, l.label = shade(i), fmt.Sprint("trial", i+1), fmt.Sprint(i+1)
-			default:
-				l.name, l.class, l.series = t.name, t.class, ""
+	for _, t := range trials {
+		for _, p := range t.Series {
+			first, last = min(first, float64(p.Second)), max(last, float64(p.Second)+max(p.Length, 0))
+			for _, c := range curves {
+				if v, ok := c.of(p); ok && v > 0 {
+					lo, hi = min(lo, v), max(hi, v)
+				}
 			}
-			l.x, l.y = t.draw(trial.Series, n)
-			lines = append(lines, l)
 		}
 	}
-	return newPanel(t.name, low, ends(runs, n), verticalOf([]track{t}, runs), lines)
+	if hi == 0 {
+		return nil
+	}
+	y := linear(u, hi)
+	if log {
+		y = logarithmic(u, lo, hi)
+	}
+	var all []panel
+	for _, t := range trials {
+		var lines []line
+		for _, c := range curves {
+			if l, ok := c.line(t.Series); ok {
+				lines = append(lines, l)
+			}
+		}
+		all = append(all, newPanel(t.title, height, timeline(first, last), y, lines))
+	}
+	return all
 }
 
-// shade is the class of a trial where trials are lines of one panel.
-func shade(i int) string { return fmt.Sprintf("k-plain t%d", i%4) }
+// line is the curve of a series; ok is false if it is zero all the time. A point stands in the middle of its second.
+func (c curve) line(series []result.Point) (l line, ok bool) {
+	l = line{name: c.name, label: c.name, class: c.class}
+	for _, p := range series {
+		v, has := c.of(p)
+		if !has {
+			v = math.NaN()
+		}
+		ok = ok || has && v > 0
+		l.x, l.y = append(l.x, float64(p.Second)+p.Length/2), append(l.y, v)
+	}
+	return l, ok
+}
+
+// ratesOverTime are the events a second.
+func ratesOverTime(runs []run) []panel {
+	per := func(of func(result.Point) int64) func(result.Point) (float64, bool) {
+		return func(p result.Point) (float64, bool) {
+			if p.Length < 0.2 { // too short to be a rate
+				return 0, false
+			}
+			return float64(of(p)) / p.Length, true
+		}
+	}
+	return overTime(runs, rate, false, flat+40, []curve{
+		{"delivered", "k-deliver", per(func(p result.Point) int64 { return p.Delivered })},
+		{"sent", "sent", per(func(p result.Point) int64 { return p.Sent })},
+		{"acked", "k-ack", per(func(p result.Point) int64 { return p.Acked })},
+		{"synced", "k-sync", per(func(p result.Point) int64 { return p.Synced })},
+		{"connects", "k-connect", per(func(p result.Point) int64 { return p.Connects })},
+		{"errors", "bad", per(func(p result.Point) int64 { return p.Errors })},
+	})
+}
+
+// latencyOverTime is a chart for each latency.
+func latencyOverTime(runs []run) []chart {
+	var all []chart
+	for _, k := range measured(runs) {
+		of := func(pick func(result.Quantiles) float64) func(result.Point) (float64, bool) {
+			return func(p result.Point) (float64, bool) {
+				q, ok := p.Latency[k]
+				return pick(q), ok
+			}
+		}
+		panels := overTime(runs, millis, true, flat, []curve{
+			{"max", "q-max", of(func(q result.Quantiles) float64 { return q.Max })},
+			{"p99", "q-99 k-" + string(k), of(func(q result.Quantiles) float64 { return q.P99 })},
+			{"p50", "q-50 k-" + string(k), of(func(q result.Quantiles) float64 { return q.P50 })},
+		})
+		if len(panels) > 0 {
+			all = append(all, chart{Title: fmt.Sprintf("%s latency", k), Panels: panels})
+		}
+	}
+	return all
+}
+
+// resources are what generator and server took, second by second.
+func resources(runs []run) []chart {
+	has := func(of func(result.Point) float64) func(result.Point) (float64, bool) {
+		return func(p result.Point) (float64, bool) { return of(p), p.Length > 0.2 }
+	}
+	charts := []chart{
+		{"Processor, in cores", "", overTime(runs, cores, false, flat, []curve{
+			{"server", "k-ack", has(func(p result.Point) float64 { return p.ServerCPU })},
+			{"generator", "sent", has(func(p result.Point) float64 { return p.CPU })},
+		})},
+		{"Memory of the server", "", overTime(runs, size, false, flat, []curve{
+			{"RSS", "k-ack", has(func(p result.Point) float64 { return float64(p.ServerRSS) })},
+		})},
+		{"How late requests left, at most", "through the generator's own fault", overTime(runs, millis, true, flat, []curve{
+			{"lag", "bad", func(p result.Point) (float64, bool) { return p.LagMs, p.LagMs > 0 }},
+		})},
+		{"Connections", "", overTime(runs, rate, false, flat, []curve{
+			{"open", "k-connect", func(p result.Point) (float64, bool) { return float64(p.Conns), true }},
+		})},
+	}
+	var some []chart
+	for _, c := range charts {
+		if len(c.Panels) > 0 {
+			some = append(some, c)
+		}
+	}
+	return some
+}
