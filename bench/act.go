@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -31,7 +30,7 @@ func (r *run) send(f *flow, due time.Duration, done func()) (waited bool) {
 	f.sent++
 	conn := s.connection()
 	if conn == nil {
-		r.unsent(f, n, errors.New("not connected"), done)
+		r.unsent(f, n, errAway, done)
 		return false
 	}
 	waited = s.waiting.Add(1) >= window
@@ -118,7 +117,7 @@ func (r *run) spawn(do func(context.Context), done func()) (waited bool) {
 func (r *run) page(ctx context.Context, s *session, p client.HistoryPage, due time.Duration) (*codec.Timeline, error) {
 	conn := s.connection()
 	if conn == nil {
-		return nil, errors.New("not connected")
+		return nil, errAway
 	}
 	t, err := conn.HistoryPage(ctx, p)
 	if err != nil {
@@ -146,12 +145,22 @@ func (r *run) comeBack(ctx context.Context, s *session, due time.Duration) {
 	r.rec.took(s.index, synced, kindSync, bound, r.now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.flooded {
+		r.failed(s, "catch up", errFlooded)
+		return
+	}
 	s.away, s.absent = false, false
 	for _, e := range s.early {
 		s.pushed(e.body, e.at)
 	}
 	s.early = nil
 }
+
+// What ends a catch-up, beside what fails in its requests.
+var (
+	errFlooded = errors.New("more was pushed meanwhile than is kept")
+	errBadPage = errors.New("a page that does not follow")
+)
 
 // bindAgain tries for as long as a client would.
 func (r *run) bindAgain(ctx context.Context, s *session, due time.Duration) error {
@@ -204,7 +213,8 @@ func (s *session) paged(v client.Conversation, t *codec.Timeline) error {
 			continue
 		}
 		if m.Seq <= c.last {
-			return fmt.Errorf("a page after seq %d has seq %d", c.last, m.Seq)
+			s.run.ledger.violation("user %d asked for what follows seq %d and got seq %d", s.user, c.last, m.Seq)
+			return errBadPage
 		}
 		c.last, c.paged = m.Seq, m.Seq
 		if service.UserID(m.FromUserID) == s.user && !s.reads(m) {

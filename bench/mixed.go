@@ -146,7 +146,10 @@ func (m *mixed) history(ctx context.Context, u *mixedUser, due time.Duration) {
 		if err != nil {
 			return 0, err
 		}
-		return len(t.Messages), ascending(t)
+		if err := dense(t); err != nil {
+			m.run.ledger.violation("the newest page of user %d with user %d: %v", u.user, u.direct.to.Peer, err)
+		}
+		return len(t.Messages), nil
 	})
 }
 
@@ -172,8 +175,8 @@ func (m *mixed) count(u *mixedUser, what string, due time.Duration, query func(*
 	r.rec.count(u.index, entries, int64(n))
 }
 
-// ascending checks that a page has every seq between its first and its last.
-func ascending(t *codec.Timeline) error {
+// dense checks that a page has every seq between its first and its last.
+func dense(t *codec.Timeline) error {
 	var last uint64
 	for _, item := range t.Messages {
 		m, ok := item.Content.(*codec.MessageBody)

@@ -37,6 +37,7 @@ type session struct {
 	cursors  map[client.Conversation]*cursor // guarded by mu; nil if the session never comes back
 	away     bool                            // guarded by mu: what is pushed is kept until the catch-up is through
 	early    []early                         // guarded by mu: what was pushed meanwhile
+	flooded  bool                            // guarded by mu: it was too much to keep
 	absent   bool                            // guarded by mu: see absence
 
 	marks      map[client.Conversation]uint64 // guarded by mu: what is to be confirmed
@@ -162,8 +163,9 @@ func (s *session) message(m *codec.MessageBody, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away {
-		if len(s.early) < maxEarly {
-			s.early = append(s.early, early{m, at})
+		s.early = append(s.early, early{m, at})
+		if len(s.early) > maxEarly {
+			s.early, s.flooded = nil, true
 		}
 		return
 	}
@@ -243,6 +245,9 @@ func (r *run) failed(s *session, what string, err error) {
 	}
 }
 
+// errAway refuses what a session cannot do while it is not connected.
+var errAway = errors.New("not connected")
+
 // errorName is how an error is counted.
 func errorName(err error) string {
 	var op *net.OpError
@@ -258,6 +263,8 @@ func errorName(err error) string {
 		return "connection closed"
 	case errors.As(err, &op):
 		return op.Op + ": " + op.Err.Error()
+	case errors.Is(err, errFlooded), errors.Is(err, errBadPage), errors.Is(err, errAway):
+		return err.Error()
 	}
 	return "other"
 }

@@ -159,8 +159,7 @@ func startServer(errOut io.Writer) (*ownServer, error) {
 		return nil, err
 	}
 	s := &ownServer{data: data, cmd: exec.Command(exe, "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")}
-	// A group of its own, so that Ctrl-C ends the run first and then the server.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.cmd.SysProcAttr = childAttr()
 	log, err := s.cmd.StderrPipe()
 	if err == nil {
 		err = s.cmd.Start()
