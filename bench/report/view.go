@@ -79,7 +79,7 @@ func figures(runs []run) []figure {
 		add(name, func(r run) string { return r.perSecond(of) })
 	}
 	perSecond("connects a second", func(c result.Counts) int64 { return c.Connects })
-	perSecond("acknowledged a second", func(c result.Counts) int64 { return c.Acked })
+	perSecond("acked a second", func(c result.Counts) int64 { return c.Acked })
 	perSecond("delivered a second", func(c result.Counts) int64 { return c.Delivered })
 	perSecond("synced a second", func(c result.Counts) int64 { return c.Synced })
 	for _, k := range result.Kinds {
