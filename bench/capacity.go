@@ -110,7 +110,7 @@ func fails(rate float64, t *result.Trial) []string {
 	var why []string
 	for _, v := range t.SLO {
 		if !v.OK {
-			why = append(why, fmt.Sprintf("%s (%s)", v.Objective, result.Number(v.Value)))
+			why = append(why, fmt.Sprintf("%s %s", v.Objective, v))
 		}
 	}
 	if !t.Check.OK() {

@@ -30,7 +30,7 @@ func TestLiesAreCaught(t *testing.T) {
 		{"refused and delivered", lies{refuse: 20, deliverRefused: true}, direct, func(c result.Check) bool { return c.Broken > 0 }, "refused came"},
 		{"refused and not delivered is no lie", lies{refuse: 20}, direct, func(c result.Check) bool { return c.OK() && c.Acked < c.Sent && c.Delivered == c.Acked }, ""},
 		{"seqs that go back", lies{swapSeqs: 40}, direct, func(c result.Check) bool { return c.Broken > 0 && c.Lost == 0 }, "was acknowledged with seq"},
-		{"a connection that ends", lies{hangup: 50}, direct, func(c result.Check) bool { return c.Broken > 0 }, "ended by itself"},
+		{"a connection that ends", lies{hangup: 50}, direct, func(c result.Check) bool { return c.Broken > 0 && c.Lost == 0 }, "ended by itself"},
 		{"a lost receipt", lies{loseReceipt: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, func(c result.Check) bool { return c.Lost > 0 && c.Duplicated == 0 }, "as receipts"},
 		{"receipts from an honest server", lies{}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, func(c result.Check) bool { return c.OK() && c.Delivered == 2*c.Sent }, ""},
 		{"a hole in the history", lies{losePage: 20}, result.Spec{Scenario: "history", Users: 4, Backlog: 100, Rate: 100}, func(c result.Check) bool { return c.Broken > 0 }, "asked for what follows"},

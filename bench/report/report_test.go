@@ -110,7 +110,7 @@ func TestHostile(t *testing.T) {
 	if strings.Contains(page, "<script>alert") {
 		t.Error("a name became a script")
 	}
-	for _, want := range []string{"client-limited", "The check failed", "not met", "&lt;script&gt;"} {
+	for _, want := range []string{"client-limited", "The check failed", "not met: nothing was measured", "&lt;script&gt;"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -127,13 +127,13 @@ func checkTable(runs []run) table {
 }
 
 func objectiveTable(runs []run) table {
-	t := table{Title: "Objectives", Head: []string{"", "measured", ""}}
+	t := table{Title: "Objectives", Head: []string{"", ""}}
 	for _, r := range runs {
 		for i, tr := range r.Trials {
 			for _, v := range tr.SLO {
-				w := row{Cells: []string{r.named(i, v.Objective), result.Number(v.Value), "met"}}
+				w := row{Cells: []string{r.named(i, v.Objective), v.String()}}
 				if !v.OK {
-					w.Cells[2], w.Class = "not met", "bad"
+					w.Class = "bad"
 				}
 				t.Rows = append(t.Rows, w)
 			}

@@ -207,10 +207,12 @@ type Quantiles struct {
 	Max float64 `json:"maxMs"`
 }
 
-// Outcome says in one word how a trial ended: ok, failed, slo (one is broken) or interrupted.
+// Outcome says in one word how a trial ended: ok, failed, slo (one is broken) or interrupted. Errors alone do not fail
+// a trial, since an overloaded server refuses, unless there was nothing else.
 func (t Trial) Outcome() string {
+	c := t.Counts
 	switch {
-	case !t.Check.OK():
+	case !t.Check.OK(), c.Failed() > 0 && c.Connects+c.Acked+c.Delivered+c.Synced == 0:
 		return "failed"
 	case t.Interrupted:
 		return "interrupted"

@@ -26,8 +26,20 @@ type Objective struct {
 // Verdict is what became of an objective in a trial.
 type Verdict struct {
 	Objective string  `json:"objective"`
+	Measured  bool    `json:"measured"`
 	Value     float64 `json:"value"` // milliseconds for a latency
 	OK        bool    `json:"ok"`
+}
+
+// String says how it ended.
+func (v Verdict) String() string {
+	switch {
+	case !v.Measured:
+		return "not met: nothing was measured"
+	case v.OK:
+		return "met (" + Number(v.Value) + ")"
+	}
+	return "NOT MET (" + Number(v.Value) + ")"
 }
 
 var operators = []string{"<=", ">=", "==", "<", ">"}
@@ -86,7 +98,7 @@ func (o Objective) latency() bool {
 // Judge says whether a trial meets the objective. A latency that nothing was measured of meets none.
 func (o Objective) Judge(t *Trial) Verdict {
 	v, measured, _ := o.value(t)
-	return Verdict{Objective: o.text, Value: v, OK: measured && o.holds(v)}
+	return Verdict{Objective: o.text, Measured: measured, Value: v, OK: measured && o.holds(v)}
 }
 
 func (o Objective) holds(v float64) bool {

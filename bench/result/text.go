@@ -24,7 +24,7 @@ func (r *Result) Outcome() string {
 // Text is the result for people: every trial, and before them, if there are several, all latencies together.
 func (r *Result) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", r.Spec.Scenario, r.Outcome())
+	fmt.Fprintf(&b, "%s: %s%s\n", r.Spec.Scenario, r.Outcome(), r.errorCount())
 	fmt.Fprintf(&b, "  load       %s; %s\n", r.Spec.Loop(), r.Spec.who())
 	if len(r.Trials) == 0 {
 		return b.String()
@@ -50,6 +50,18 @@ func (r *Result) Text() string {
 		t.write(&b)
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// errorCount is a reminder behind the outcome.
+func (r *Result) errorCount() string {
+	var n int64
+	for _, t := range r.Trials {
+		n += t.Counts.Failed()
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with %s errors", thousands(n))
 }
 
 // who says who takes part.
@@ -141,11 +153,7 @@ func (t *Trial) write(b *strings.Builder) {
 		line("CLIENT-LIMITED", "%s", why)
 	}
 	for _, v := range t.SLO {
-		verdict := "met"
-		if !v.OK {
-			verdict = "BROKEN"
-		}
-		line("slo", "%s %s (%s)", v.Objective, verdict, Number(v.Value))
+		line("slo", "%s %s", v.Objective, v)
 	}
 	if t.Interrupted {
 		line("note", "interrupted: these are the numbers until then")

@@ -25,7 +25,7 @@ func TestGolden(t *testing.T) {
 	last.Counts.Errors, last.Counts.SlowClosed = map[string]int64{"busy": 7}, 2
 	last.Memory = &result.Memory{Conns: 100, ServerPerConn: 700, KernelPerSocket: 5000, ClientPerConn: 9000}
 	last.Interrupted = true
-	last.SLO = []result.Verdict{{Objective: "ack.p99<1ms", Value: 3, OK: false}}
+	last.SLO = []result.Verdict{{Objective: "ack.p99<1ms", Measured: true, Value: 3}, {Objective: "sync.p99<1ms"}, {Objective: "loss<9", Measured: true, Value: 3, OK: true}}
 	golden(t, "failed.golden", bad.Text()+"\n")
 
 	var csv bytes.Buffer

@@ -199,7 +199,7 @@ func verdict(all ...*result.Result) error {
 		code    int
 		text    string
 	}{
-		{"failed", exitFailed, "the server failed the check: see VIOLATION"},
+		{"failed", exitFailed, "the server failed the check, or answered nothing: see VIOLATION and error"},
 		{"interrupted", exitInterrupted, "interrupted: the results are those until then"},
 		{"slo", exitBroken, "an objective was not met"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,11 @@ func (b *benchRun) run(ctx context.Context, scenario string, w io.Writer) error 
 	spec, opts, err := b.load.complete(scenario)
 	if err != nil {
 		return err
+	}
+	if b.dir != "" {
+		if err := os.MkdirAll(b.dir, 0o777); err != nil {
+			return usageError("--out: %v", err)
+		}
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
