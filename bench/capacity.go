@@ -70,7 +70,7 @@ type Capacity struct {
 // keptUp is the share of the rate that must be done, for a rate to pass.
 const keptUp = 0.97
 
-// FindCapacity looks for the highest rate that meets opts.SLO, beginning with spec.Rate. tried is told of each
+// FindCapacity looks for the highest rate that meets opts.SLO, beginning with spec.Rate. tried, if not nil, is told of each
 // attempt. What is known when ctx ends is the result, with ctx's error.
 func FindCapacity(ctx context.Context, spec result.Spec, climb *Climb, opts Options, tried func(Attempt)) (*Capacity, error) {
 	spec, err := Complete(spec)
@@ -101,7 +101,9 @@ func FindCapacity(ctx context.Context, spec result.Spec, climb *Climb, opts Opti
 		climb.Tell(rate, a.Passed)
 		c.ClientLimited = c.ClientLimited || !a.Passed && len(t.Generator.Limited) > 0
 		c.Attempts = append(c.Attempts, a)
-		tried(a)
+		if tried != nil {
+			tried(a)
+		}
 	}
 }
 
