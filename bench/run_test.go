@@ -99,7 +99,7 @@ func TestScenarios(t *testing.T) {
 				}
 			}
 			checkCounts(t, trial)
-			if s := trial.Seconds; tt.name != "offline-drain" && (s < 0.95 || s > 1.3) {
+			if s := trial.Seconds; tt.name != "offline-drain" && (s < 0.95 || s > 2) {
 				t.Errorf("measured for %v s instead of 1", s)
 			}
 		})
