@@ -199,7 +199,7 @@ func TestScalarCrossesFormats(t *testing.T) {
 		value any
 		token string
 	}{
-		{"integer", 1700000000000, `1700000000000`},
+		{"integer", int64(1700000000000), `1700000000000`},
 		{"negative", -3, `-3`},
 		{"uint64", uint64(1<<64 - 1), `18446744073709551615`},
 		{"float", 1.5, `1.5`},

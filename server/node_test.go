@@ -297,7 +297,7 @@ func (p *peer) closed() {
 
 // say is the body of a message.
 func say(to int, text, msgID string) doc {
-	return doc{"toUserId": to, "contentStr": text, "msgId": msgID, "msgContentType": 1, "sendDate": 1700000000000}
+	return doc{"toUserId": to, "contentStr": text, "msgId": msgID, "msgContentType": 1, "sendDate": int64(1700000000000)}
 }
 
 func sayGroup(group, text, msgID string) doc {
