@@ -55,9 +55,17 @@ func (r *run) unsent(f *flow, n int64, err error, done func()) {
 	f.fail(n, &f.refused)
 	if r.stopped.Err() == nil {
 		r.failed(f.from, "message", err)
+		r.breathe()
 	}
 	if done != nil {
 		done()
+	}
+}
+
+// breathe keeps a closed loop whose requests fail at once from doing nothing but failing.
+func (r *run) breathe() {
+	if r.spec.Closed() {
+		_ = sleep(r.stopped, 100*time.Millisecond) // no harm if it is cut short
 	}
 }
 

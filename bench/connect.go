@@ -46,6 +46,7 @@ func (c *connectStorm) arrival(driver, drivers int, _ *rand.Rand) arrive {
 			s.leave()
 			if err := s.open(ctx, due); err != nil {
 				r.failed(s, "connect", err)
+				r.breathe()
 			}
 		}, done)
 	}

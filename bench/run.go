@@ -208,7 +208,7 @@ func (r *run) lookAtConnections() {
 	for _, s := range r.all() {
 		if c := s.connection(); c != nil && c.Err() != nil {
 			r.rec.failed(s.index, "connection lost")
-			r.ledger.violation("the connection of user %d ended by itself (a receiver that cannot keep up is closed, too): %v", s.user, c.Err())
+			r.ledger.violation("the connection of user %d ended by itself: %v", s.user, c.Err())
 			s.absence(true)
 		}
 	}
