@@ -63,6 +63,7 @@ func (h *history) read(ctx context.Context, s *session, f *flow, v client.Conver
 	t, err := r.page(ctx, s, client.HistoryPage{Conversation: v, After: after, HasAfter: true, Limit: historyPage}, due)
 	if err != nil {
 		r.failed(s, "history", err)
+		r.breathe()
 		return
 	}
 	if err := h.check(f, after, t); err != nil {

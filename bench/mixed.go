@@ -169,6 +169,7 @@ func (m *mixed) count(u *mixedUser, what string, due time.Duration, query func(*
 	n, err := query(u.connection())
 	if err != nil {
 		r.failed(u.session, what, err)
+		r.breathe()
 		return
 	}
 	r.rec.took(u.index, synced, kindSync, due, r.now())
