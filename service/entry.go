@@ -86,6 +86,7 @@ type GroupChange struct {
 	Revision  uint64 // the revision this was made from; 0 creates the group
 	Kind      EntryKind
 	By        UserID
+	MsgID     string // of the change, kept in its notice, where Find finds it; "" if it has none
 	Name      string // Name, HeadImage and Creator as they shall be after the change
 	HeadImage string
 	Creator   UserID

@@ -74,6 +74,8 @@ func AsError(err error) *Error {
 		return Errorf(Denied, "only members of the group may do this")
 	case errors.Is(err, ErrTooLarge):
 		return Errorf(TooLarge, "a user is in too many groups")
+	case errors.Is(err, ErrDamaged):
+		return Errorf(Internal, "what is stored here is damaged on the server's disk: its operator can restore a backup")
 	}
 	return Errorf(Internal, "the server failed and the outcome is unknown: send the same again")
 }

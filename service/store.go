@@ -22,6 +22,8 @@ var (
 	// ErrUnknownOutcome: the write may or may not be on the disk; the same operation may be submitted
 	// again, deduplication settles it.
 	ErrUnknownOutcome = errors.New("outcome unknown")
+	// ErrDamaged: what is stored is not what was written. It is never skipped silently.
+	ErrDamaged = errors.New("damaged")
 )
 
 // Direction is the way a page is read.

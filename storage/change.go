@@ -35,8 +35,8 @@ func (c *committer) change(r *request) error {
 	if ch.Kind == service.KindGroupUpdated {
 		made.members = next.Members
 	}
-	m := service.Message{Conv: ch.ID.Conv(), From: ch.By}
-	p := c.db.hash.posting(gid, conv.last+1, ch.Kind, ch.By, nil)
+	m := service.Message{Conv: ch.ID.Conv(), From: ch.By, MsgID: ch.MsgID}
+	p := c.db.hash.posting(gid, conv.last+1, ch.Kind, ch.By, []byte(ch.MsgID))
 	grown := appendEntry(c.arena, gid, &m, p.seq, ch.Kind, c.now, made)
 	staged := staged{gid: gid, conv: m.Conv, state: conv, posting: p, group: next, change: made}
 	if err := c.stage(grown, staged); err != nil {

@@ -19,10 +19,11 @@ func (p posting) gid() uint64  { return p.ref >> 1 }
 func (p posting) notice() bool { return p.ref&1 != 0 }
 
 func (k hashKey) posting(gid uint64, seq service.Seq, kind service.EntryKind, from service.UserID, msgID []byte) posting {
+	p := posting{ref: gid << 1, seq: seq, sender: k.sender(from), msgID: k.msgID(msgID)}
 	if kind.Notice() {
-		return posting{ref: gid<<1 | 1, seq: seq, sender: k.sender(from)}
+		p.ref |= 1
 	}
-	return posting{ref: gid << 1, seq: seq, sender: k.sender(from), msgID: k.msgID(msgID)}
+	return p
 }
 
 // A run is the postings of consecutive entries of one conversation.

@@ -2,13 +2,12 @@ package storage
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"github.com/msgserver/msgserver/service"
 )
 
 // errDamaged says that stored bytes are not what was written.
-var errDamaged = errors.New("damaged")
+var errDamaged = service.ErrDamaged
 
 // scan takes stored bytes apart. After the first thing that is not there it is bad and gives zeros.
 type scan struct {
