@@ -32,6 +32,7 @@ const (
 
 	KickedNoti   Label = "kickedNoti"   // push: ErrorBody, the server closes this connection
 	DrainNoti    Label = "drainNoti"    // push: DrainBody, the server shuts down
+	MissedNoti   Label = "missedNoti"   // push: {}, pushes were dropped: catch up as after a bind
 	ReceiveError Label = "receiveError" // push: ErrorBody, a request without taskId or a frame went wrong
 )
 
@@ -42,7 +43,7 @@ var labels = func() map[string]Label {
 		CreateGroup, QueryGroupList, AddGroupMembers, KickGroupMembers, QueryGroupInfo, UpdateGroupInfo, DeleteGroup,
 		QueryMessageInfo, QueryOfflineMessage, QueryHistory, QuerySessionList,
 		CreateGroupNoti, GroupInfoUpdateNoti, GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti,
-		KickedNoti, DrainNoti, ReceiveError,
+		KickedNoti, DrainNoti, MissedNoti, ReceiveError,
 	} {
 		byName[string(l)] = l
 	}

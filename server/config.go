@@ -17,7 +17,8 @@ type Config struct {
 
 	BindTimeout    time.Duration // a connection that is not bound by then is closed; default 10 s
 	IdleTimeout    time.Duration // a bound connection that is silent this long is closed; default 180 s; below 0 never
-	FrameTimeout   time.Duration // a frame that began must be complete by then; default 30 s
+	FrameTimeout   time.Duration // a connection that has begun a frame must complete one within this; default 30 s
+	SlowTimeout    time.Duration // a client that something waits for must take some of it within this; default 30 s
 	RequestTimeout time.Duration // of requests that read or change groups; default 10 s
 	DrainTimeout   time.Duration // of an ordered shutdown, before what is left is cut off; default 5 s
 
@@ -25,8 +26,11 @@ type Config struct {
 	ConnsPerUser    int // default 8; the oldest is closed when there is one more
 	FrameBeforeBind int // bytes of a frame before the bind; default 4 KiB
 	FrameAfterBind  int // bytes of a frame after the bind; default 256 KiB
-	PendingBytes    int // bytes waiting for one client before it is closed as a slow consumer; default 1 MiB
-	InFlight        int // messages of one connection that are not answered yet; default 8,192
+	PendingBytes    int // bytes of pushes that may wait for one client, before more are dropped for it, and of everything before its next request is begun; default 1 MiB
+	AckBytes        int // bytes of acknowledgements that may wait for one client before it is closed; default 4 MiB
+	WaitingBytes    int // bytes that may wait for all clients that do not read; default a fifth of the memory there is
+	ReadBytes       int // bytes that all reading requests in progress may hold; default a sixteenth of the memory there is, 64 MiB to 1 GiB
+	InFlight        int // messages and receipts of one connection that are not answered yet; default 8,192
 	Queue           int // requests of one connection that wait for a worker; default 64
 	Workers         int // goroutines that read from the store; default 16
 
@@ -61,18 +65,20 @@ func (c Config) withDefaults() (Config, error) {
 		value time.Duration
 	}{
 		{&c.BindTimeout, 10 * time.Second}, {&c.IdleTimeout, 180 * time.Second}, {&c.FrameTimeout, 30 * time.Second},
-		{&c.RequestTimeout, 10 * time.Second}, {&c.DrainTimeout, 5 * time.Second},
+		{&c.SlowTimeout, 30 * time.Second}, {&c.RequestTimeout, 10 * time.Second}, {&c.DrainTimeout, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
 	}
+	memory := availableMemory()
 	for _, n := range []struct {
 		field *int
 		value int
 	}{
 		{&c.ConnsPerUser, 8}, {&c.FrameBeforeBind, 4 << 10}, {&c.FrameAfterBind, 256 << 10},
-		{&c.PendingBytes, 1 << 20}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
+		{&c.PendingBytes, 1 << 20}, {&c.AckBytes, 4 << 20}, {&c.WaitingBytes, memory / 5},
+		{&c.ReadBytes, min(max(memory/16, 64<<20), 1<<30)}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
 	} {
 		if *n.field <= 0 {
 			*n.field = n.value
@@ -88,11 +94,15 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.checkListen()
 }
 
-// firstLook is when a new connection's deadlines are looked at first: the shortest that it may meet.
-func (c Config) firstLook() time.Duration {
-	first := min(c.BindTimeout, c.FrameTimeout)
+// lookEvery is after how many ticks a connection's deadlines are looked at again at the latest: a quarter of the
+// shortest that may begin meanwhile, so that none is missed by more.
+func (c Config) lookEvery() int64 { return ticksOf(min(c.FrameTimeout, c.SlowTimeout) / 4) }
+
+// firstLook is after how many ticks a new connection's deadlines are looked at first.
+func (c Config) firstLook() int64 {
+	first := min(c.lookEvery(), ticksOf(c.BindTimeout))
 	if c.IdleTimeout > 0 {
-		first = min(first, c.IdleTimeout)
+		first = min(first, ticksOf(c.IdleTimeout))
 	}
 	return first
 }

@@ -19,7 +19,7 @@ func (s *session) canConnect(f codec.Frame) {
 			return
 		}
 	}
-	s.send(codec.AppendBool(nil, f.Format, codec.CanConnect, s.srv.canConnect()))
+	s.acknowledge(codec.AppendBool(nil, f.Format, codec.CanConnect, s.srv.canConnect()))
 }
 
 // bind makes the connection that of a user.
@@ -42,7 +42,7 @@ func (s *session) bind(f codec.Frame) {
 	}
 	if !req.TaskID.IsZero() {
 		result := &codec.Bound{UserID: codec.ID(user), ServerDate: s.srv.cfg.Clock().UnixMilli()}
-		s.answer(f.Format, codec.GetUserID, req.TaskID, result, nil)
+		s.respond(ack, f.Format, codec.GetUserID, req.TaskID, result, nil)
 	}
 	if first {
 		// Behind the answer, so that the answer is the first thing the client reads. The loop writes it

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"runtime/debug"
@@ -16,7 +17,7 @@ func (s *session) handle(f codec.Frame) {
 	defer s.rescue(f)
 	s.srv.stats.Frames.Add(1)
 	if f.Heartbeat() {
-		s.send(heartbeat)
+		s.acknowledge(heartbeat)
 		return
 	}
 	if f.Kind != codec.Request {
@@ -89,38 +90,83 @@ func (s *session) request(label codec.Label, f codec.Frame) {
 	}
 }
 
-// work decodes a request on the loop, which copies it, and has a worker answer it.
+// largeBody is the size from which on a worker decodes a body: it would hold the loop.
+const largeBody = 16 << 10
+
+// decoded is a request of any label but message, and what answers it.
+type decoded struct {
+	run     func(ctx context.Context)
+	receipt bool
+}
+
+// ask has a worker do what decode makes of the frame. Bodies that are not large are decoded here, on the loop,
+// which copies what is kept of them.
+func (s *session) ask(f codec.Frame, decode func(codec.Frame) (decoded, error)) {
+	if len(f.Body) > largeBody {
+		s.askLater(f, decode)
+		return
+	}
+	d, err := decode(f)
+	if err != nil {
+		s.undecodable(f, err)
+		return
+	}
+	if err := s.enqueue(task{run: d.run, receipt: d.receipt}); err != nil {
+		s.refuse(f, err)
+	}
+}
+
+// askLater has a worker decode the frame first.
+func (s *session) askLater(f codec.Frame, decode func(codec.Frame) (decoded, error)) {
+	f.Label, f.Body = bytes.Clone(f.Label), bytes.Clone(f.Body)
+	err := s.enqueue(task{bytes: len(f.Body), run: func(ctx context.Context) {
+		d, err := decode(f)
+		if err != nil {
+			s.undecodable(f, err)
+			return
+		}
+		d.run(ctx)
+	}})
+	if err != nil {
+		s.refuse(f, err)
+	}
+}
+
+var errOverBudget = service.Errorf(service.Busy, "too much waits for clients that do not read: send it again later")
+
+// work has a worker answer a request.
 func work[R any, P interface {
 	*R
 	codec.Asked
 }](s *session, label codec.Label, f codec.Frame, handle func(*Server, context.Context, service.Caller, P) (any, error)) {
-	req := P(new(R))
-	if err := codec.Unmarshal(f.Format, f.Body, req); err != nil {
-		s.undecodable(f, err)
-		return
-	}
-	format := f.Format
-	err := s.enqueue(func(ctx context.Context) {
-		result, err := handle(s.srv, ctx, s.caller(req.Claim()), req)
-		s.answer(format, label, req.Task(), result, err)
+	s.ask(f, func(f codec.Frame) (decoded, error) {
+		req, format := P(new(R)), f.Format
+		return decoded{run: func(ctx context.Context) {
+			caller := s.caller(req.Claim())
+			caller.Reads = s.srv.reads.Begin()
+			defer caller.Reads.End()
+			if s.srv.overBudget() {
+				s.respond(ack, format, label, req.Task(), nil, errOverBudget)
+				return
+			}
+			result, err := handle(s.srv, ctx, caller, req)
+			s.respond(answer, format, label, req.Task(), result, err)
+		}}, codec.Unmarshal(format, f.Body, req)
 	})
-	if err != nil {
-		s.answer(format, label, req.Task(), nil, err)
-	}
 }
 
-// answer sends the response to a request.
-func (s *session) answer(f codec.Format, label codec.Label, task codec.TaskID, result any, err error) {
+// respond sends the response to a request.
+func (s *session) respond(k kind, f codec.Format, label codec.Label, task codec.TaskID, result any, err error) {
 	if err == nil {
 		frame, encodeErr := codec.AppendResponse(nil, f, label, task, result)
 		if encodeErr == nil {
-			s.send(frame)
+			s.queue(frame, k, false)
 			return
 		}
 		err = service.Errorf(service.TooLarge, "the answer would be larger than a frame may be: ask for less")
 	}
 	e := s.report(string(label), err)
-	s.send(codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message))
+	s.queue(codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message), ack, false)
 }
 
 // refuse answers a request whose body was not decoded, or did not decode.
@@ -133,7 +179,7 @@ func (s *session) refuse(f codec.Frame, err error) {
 func (s *session) fail(f codec.Format, label codec.Label, task codec.TaskID, msgID string, err error) {
 	oneWay := label == codec.Message || label == codec.GetUserID
 	if !oneWay || !task.IsZero() {
-		s.answer(f, label, task, nil, err)
+		s.respond(ack, f, label, task, nil, err)
 		return
 	}
 	e := s.report(string(label), err)
@@ -156,9 +202,9 @@ func (s *session) malformed(f codec.Format, reason, label string) {
 	s.hangUp(f, service.Errorf(service.Invalid, "%s", reason), label)
 }
 
-// hangUp pushes an error, closes the connection behind it, and listens no more; on the loop.
+// hangUp pushes an error, closes the connection behind it, and listens no more.
 func (s *session) hangUp(f codec.Format, e *service.Error, label string) {
-	s.deaf = true
+	s.deaf.Store(true)
 	frame, err := codec.AppendPush(nil, s.pushFormat(f), codec.ReceiveError, &codec.ErrorBody{Code: int(e.Code), Error: e.Message, Label: label})
 	if err != nil {
 		s.kill()
@@ -173,7 +219,7 @@ func (s *session) pushError(f codec.Format, body codec.ErrorBody) {
 		s.srv.stats.EncodeErrors.Add(1)
 		return
 	}
-	s.send(frame)
+	s.acknowledge(frame)
 }
 
 // pushFormat is the format the connection was bound in, or that of its frame before the bind.

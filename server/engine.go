@@ -16,13 +16,6 @@ type engine struct {
 	srv *Server
 }
 
-// OnBoot notes that the listeners are open.
-func (e *engine) OnBoot(g gnet.Engine) gnet.Action {
-	e.srv.gnet = g
-	close(e.srv.booted)
-	return gnet.None
-}
-
 // OnOpen makes a session of a new connection, unless there are too many.
 func (e *engine) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	srv := e.srv
@@ -37,7 +30,7 @@ func (e *engine) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	}
 	s.lastSeen.Store(now)
 	c.SetContext(s)
-	srv.wheel.put(s, now+ticksOf(srv.cfg.firstLook()))
+	srv.wheel.put(s, now+srv.cfg.firstLook())
 	return nil, gnet.None
 }
 
@@ -46,6 +39,7 @@ func (e *engine) OnClose(c gnet.Conn, _ error) gnet.Action {
 	e.srv.stats.Conns.Add(-1)
 	if s, ok := c.Context().(*session); ok {
 		s.markClosed()
+		s.uncount()
 		if s.bound.Load() {
 			e.srv.hub.remove(s)
 		}
@@ -60,7 +54,7 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	s.lastSeen.Store(e.srv.wheel.now())
-	if c.InboundBuffered() < s.need && !s.deaf {
+	if c.InboundBuffered() < s.need && !s.deaf.Load() {
 		return gnet.None // looking at a frame that arrives byte by byte must not cost its length each time
 	}
 	b, err := c.Peek(-1)
@@ -69,7 +63,7 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 	}
 	n, more := s.frames(b)
 	s.submit()
-	if s.deaf {
+	if s.deaf.Load() {
 		return s.discard(c)
 	}
 	if n > 0 {
@@ -86,10 +80,8 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 // ended before the frames did.
 func (s *session) frames(b []byte) (n int, more bool) {
 	for range framesPerTurn {
-		if s.deaf || n == len(b) {
-			s.need = 0
-			s.halfAt.Store(0)
-			return n, false
+		if s.deaf.Load() || n == len(b) {
+			break
 		}
 		f, length, err := codec.ParseFrame(b[n:], s.frameLimit())
 		if err != nil {
@@ -97,22 +89,24 @@ func (s *session) frames(b []byte) (n int, more bool) {
 			return len(b), false
 		}
 		if length == 0 {
-			s.half(b[n:])
+			s.half(b[n:], n > 0)
 			return n, false
 		}
 		s.handle(f)
 		n += length
 	}
+	s.need = 0
+	s.halfAt.Store(0)
 	return n, n < len(b)
 }
 
-// half notes that a frame has begun.
-func (s *session) half(b []byte) {
+// half notes that a frame has begun. completed says that others came with it, so that its time begins now.
+func (s *session) half(b []byte, completed bool) {
 	s.need = codec.HeaderLen
 	if len(b) >= codec.HeaderLen {
 		s.need += int(b[1])<<16 | int(b[2])<<8 | int(b[3])
 	}
-	if s.halfAt.Load() == 0 {
+	if completed || s.halfAt.Load() == 0 {
 		s.halfAt.Store(max(1, s.srv.wheel.now()))
 	}
 }

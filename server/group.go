@@ -10,10 +10,22 @@ import (
 // One method for each group label, on a worker.
 
 func (srv *Server) createGroup(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
-	g, err := srv.service.CreateGroup(ctx, c, service.NewGroup{
-		Name: value(r.GroupName), HeadImage: value(r.GroupHeadImage), Members: userIDs(r.MemberIDs),
-	})
-	return &codec.GroupCreated{GroupID: g.ID.String()}, err
+	return changed(srv.service.CreateGroup(ctx, c, service.NewGroup{
+		Name: value(r.GroupName), HeadImage: value(r.GroupHeadImage), Members: userIDs(r.MemberIDs), MsgID: r.MsgID,
+	}))
+}
+
+// changed is the answer to a change of a group: what the others are pushed.
+func changed(e service.Entry, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	_, body := noticeBody(&e)
+	return body, nil
+}
+
+func target(r *codec.GroupRequest) service.GroupTarget {
+	return service.GroupTarget{ID: r.GroupID, MsgID: r.MsgID}
 }
 
 func (srv *Server) queryGroupList(ctx context.Context, c service.Caller, _ *codec.GroupRequest) (any, error) {
@@ -26,11 +38,11 @@ func (srv *Server) queryGroupList(ctx context.Context, c service.Caller, _ *code
 }
 
 func (srv *Server) addGroupMembers(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
-	return codec.Empty{}, srv.service.AddMembers(ctx, c, r.GroupID, userIDs(r.MemberIDs))
+	return changed(srv.service.AddMembers(ctx, c, target(r), userIDs(r.MemberIDs)))
 }
 
 func (srv *Server) kickGroupMembers(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
-	return codec.Empty{}, srv.service.KickMembers(ctx, c, r.GroupID, userIDs(r.MemberIDs))
+	return changed(srv.service.KickMembers(ctx, c, target(r), userIDs(r.MemberIDs)))
 }
 
 func (srv *Server) queryGroupInfo(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
@@ -44,11 +56,11 @@ func (srv *Server) updateGroupInfo(ctx context.Context, c service.Caller, r *cod
 		creator := service.UserID(r.Creator.ID)
 		update.Creator = &creator
 	}
-	return codec.Empty{}, srv.service.UpdateGroup(ctx, c, r.GroupID, update)
+	return changed(srv.service.UpdateGroup(ctx, c, target(r), update))
 }
 
 func (srv *Server) deleteGroup(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
-	return codec.Empty{}, srv.service.DeleteGroup(ctx, c, r.GroupID)
+	return changed(srv.service.DeleteGroup(ctx, c, target(r)))
 }
 
 func value(s *string) string {

@@ -101,8 +101,9 @@ func (h *hub) push(to service.Target, encode func(codec.Format) ([]byte, error))
 				}
 				frames[s.format] = frame
 			}
-			s.send(frames[s.format])
-			delivered++
+			if s.push(frames[s.format]) {
+				delivered++
+			}
 		}
 	}
 	h.stats.Pushes.Add(delivered)

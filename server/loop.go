@@ -1,8 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 
@@ -10,29 +14,48 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// coalesce is how many bytes of one session's frames go out in one write.
+// coalesce is how many bytes of one session's frames go out in one write, and about how many the network engine
+// keeps for a socket that takes no more.
 const coalesce = 64 << 10
+
+// A loop looks again at sessions whose socket was full: the network engine does not say when it has room.
+const (
+	lookSoon = time.Millisecond
+	lookLate = 50 * time.Millisecond
+)
 
 // loop is what belongs to one event loop of gnet: the sessions with frames to write, and scratch space.
 type loop struct {
 	events gnet.EventLoop // static
+	srv    *Server        // static
+	turns  atomic.Int64   // questions of watchLoops that were answered
 
 	// Owned by the loop.
 	turn    service.Turn
 	request codec.MessageRequest
-	frames  [][]byte
+	pieces  [][]byte
 	scratch []byte
 	spare   []*session
+	parked  []*session    // with frames that their sockets did not take
+	look    time.Duration // until the loop looks at the parked again
 
 	mu     sync.Mutex
 	dirty  []*session // guarded by mu: sessions with frames that nobody has written yet
-	called bool       // guarded by mu: run is on its way
+	called bool       // guarded by mu: Run is on its way
+	timed  bool       // guarded by mu: a timer will call Run
 }
 
 // add has the loop write what s has waiting. It may be called from anywhere.
 func (l *loop) add(s *session) {
 	l.mu.Lock()
 	l.dirty = append(l.dirty, s)
+	l.mu.Unlock()
+	l.call()
+}
+
+// call has Run run.
+func (l *loop) call() {
+	l.mu.Lock()
 	call := !l.called
 	l.called = true
 	l.mu.Unlock()
@@ -48,43 +71,96 @@ func (l *loop) Run(context.Context) error {
 	dirty := l.dirty
 	l.dirty, l.spare = l.spare[:0], nil
 	l.called = false
+	due := !l.timed
 	l.mu.Unlock()
+	if due {
+		l.visitParked()
+	}
 	for _, s := range dirty {
-		l.flush(s)
+		if s.flush(l) && !s.parked {
+			s.parked = true
+			l.parked = append(l.parked, s)
+			l.look = lookSoon
+		}
 	}
 	clear(dirty)
 	l.spare = dirty[:0]
+	if due && l.srv.overBudget() {
+		l.relieve()
+	}
+	l.setTimer()
 	return nil
 }
 
-// flush writes the frames that wait for s, in as few writes as is sensible.
-func (l *loop) flush(s *session) {
-	frames, last := s.take(l.frames[:0])
-	if len(frames) > 0 {
-		l.write(s, frames)
+// visitParked tries the sessions whose sockets were full again. While none of them moves it looks less often.
+func (l *loop) visitParked() {
+	kept, moved := l.parked[:0], false
+	for _, s := range l.parked {
+		before := s.taken
+		left := s.flush(l)
+		moved = moved || s.taken != before
+		if s.parked = left; left {
+			kept = append(kept, s)
+		}
 	}
-	clear(frames)
-	l.frames = frames[:0]
-	if last {
-		s.linger()
+	clear(l.parked[len(kept):])
+	l.parked = kept
+	if l.look = min(2*l.look, lookLate); moved {
+		l.look = lookSoon
 	}
 }
 
-func (l *loop) write(s *session, frames [][]byte) {
-	if len(frames) == 1 {
-		s.write(frames[0])
+// setTimer has Run come again if there are sessions parked.
+func (l *loop) setTimer() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.parked) == 0 || l.timed {
 		return
 	}
-	out := l.scratch[:0]
-	for _, f := range frames {
-		if len(out)+len(f) > coalesce && len(out) > 0 {
-			s.write(out)
-			out = out[:0]
+	l.timed = true
+	time.AfterFunc(max(l.look, lookSoon), func() {
+		l.mu.Lock()
+		l.timed = false
+		l.mu.Unlock()
+		l.call()
+	})
+}
+
+// relieve makes what waits for all connections fit into its budget again: of this loop's, those for which most
+// waits lose their pushes first. Where pushes are not enough, those who do not read their answers are closed.
+func (l *loop) relieve() {
+	slices.SortFunc(l.parked, func(a, b *session) int { return cmp.Compare(b.counted, a.counted) })
+	for _, s := range l.parked {
+		if !l.srv.overBudget() {
+			return
 		}
-		out = append(out, f...)
+		if s.shed() > 0 {
+			s.pause()
+		}
 	}
-	s.write(out)
-	if cap(out) <= 4*coalesce {
-		l.scratch = out[:0]
+	for _, s := range l.parked {
+		if !l.srv.overBudget() || s.counted <= fairShare {
+			return
+		}
+		s.slow("the memory for what waits is used up")
+		s.uncount()
 	}
+}
+
+// write writes pieces in one go and returns their bytes.
+func (l *loop) write(s *session, pieces [][]byte) (n int) {
+	switch len(pieces) {
+	case 0:
+		return 0
+	case 1:
+		_, _ = s.conn.Write(pieces[0]) // after an error gnet has closed the connection
+		return len(pieces[0])
+	}
+	out := l.scratch[:0]
+	for _, p := range pieces {
+		out = append(out, p...)
+	}
+	_, _ = s.conn.Write(out)
+	l.scratch = out[:0]
+	return len(out)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -30,10 +30,13 @@ type Server struct {
 	fatal   chan error    // why the server cannot go on
 
 	// Set by Run before booted is closed.
-	gnet  gnet.Engine
-	addr  string
-	admin *admin
-	pool  *pool
+	network *network
+	addr    string
+	admin   *admin
+	pool    *pool
+
+	reads   *service.Budget // what reading requests hold
+	waiting atomic.Int64    // bytes that wait for clients that do not read
 
 	sessionID atomic.Uint64
 	draining  atomic.Bool
@@ -56,6 +59,7 @@ func New(cfg Config, store service.Store, log *zap.Logger) (*Server, error) {
 		cfg: cfg, log: log, store: store, wheel: newWheel(), loops: map[gnet.EventLoop]*loop{},
 		booted: make(chan struct{}), fatal: make(chan error, 1),
 	}
+	srv.reads = service.NewBudget(cfg.ReadBytes)
 	srv.hub = newHub(&srv.stats)
 	srv.service = service.New(store, srv.hub, cfg.Limits, cfg.Clock)
 	return srv, nil
@@ -87,12 +91,13 @@ func (srv *Server) Fail(err error) {
 }
 
 // Run serves until ctx ends, then drains and returns nil; or it returns what made it stop.
-func (srv *Server) Run(ctx context.Context) error {
-	addr, err := freeAddr(srv.cfg.Listen)
-	if err != nil {
+func (srv *Server) Run(ctx context.Context) (err error) {
+	if srv.network, err = listenNetwork(srv, srv.cfg.Listen); err != nil {
 		return err
 	}
-	srv.addr = addr
+	defer srv.network.stop()
+	defer srv.network.stopAccepting()
+	srv.addr = srv.network.listener.Addr().String()
 	if srv.cfg.Admin != "" {
 		if srv.admin, err = listenAdmin(srv, srv.cfg.Admin); err != nil {
 			return err
@@ -102,45 +107,28 @@ func (srv *Server) Run(ctx context.Context) error {
 	srv.pool = newPool(srv.cfg.Workers, srv.cfg.MaxConns, srv.cfg.RequestTimeout)
 	defer srv.pool.stop()
 
-	wheelCtx, stopWheel := context.WithCancel(context.Background())
-	var background sync.WaitGroup
-	background.Go(func() { srv.wheel.run(wheelCtx) })
-	defer background.Wait()
-	defer stopWheel()
+	background, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { srv.wheel.run(background) })
+	running.Go(func() { srv.watchLoops(background) })
+	defer running.Wait()
+	defer stop()
 
-	stopped := make(chan error, 1)
-	go func() { stopped <- srv.runEngine() }() // stopEngine waits for it, bounded
-
+	srv.network.start()
+	close(srv.booted)
 	select {
-	case err := <-stopped:
-		return err
 	case err := <-srv.fatal:
 		srv.draining.Store(true)
-		srv.stopEngine(stopped)
 		return err
 	case <-ctx.Done():
-		return srv.shutdown(stopped)
+		srv.shutdown()
+		return nil
 	}
-}
-
-// runEngine runs gnet until it is stopped. That gnet returns without being asked to is always a failure,
-// whatever it says: it returns nil when it runs out of file descriptors.
-func (srv *Server) runEngine() error {
-	err := gnet.Run(&engine{srv: srv}, "tcp://"+srv.addr,
-		gnet.WithMulticore(true),
-		gnet.WithReusePort(true), // each loop accepts for itself, and survives accept errors
-		gnet.WithReuseAddr(true), // or a restart could not bind
-		gnet.WithTCPKeepAlive(time.Minute),
-		gnet.WithLogger(srv.log.Named("gnet").WithOptions(zap.IncreaseLevel(zap.WarnLevel)).Sugar()))
-	if err != nil {
-		return fmt.Errorf("serve %s: %w", srv.addr, err)
-	}
-	return errors.New("the network engine stopped by itself: the limit of file descriptors may be reached (ulimit -n)")
 }
 
 // shutdown is an ordered end: nobody new, everybody told, what was taken is committed and answered, the
-// answers are written, the connections are closed.
-func (srv *Server) shutdown(stopped <-chan error) error {
+// answers are written. The connections are closed behind it.
+func (srv *Server) shutdown() {
 	srv.log.Info("draining", zap.Int64("conns", srv.stats.Conns.Load()))
 	srv.draining.Store(true)
 	srv.announceDrain()
@@ -148,9 +136,7 @@ func (srv *Server) shutdown(stopped <-chan error) error {
 	if left := srv.awaitAnswers(deadline); left > 0 {
 		srv.log.Warn("drain timeout: cutting off requests without an answer", zap.Int64("requests", left))
 	}
-	srv.flushLoops(deadline)
-	srv.stopEngine(stopped)
-	return nil
+	srv.flushLoops(deadline.Add(time.Second))
 }
 
 func (srv *Server) announceDrain() {
@@ -164,7 +150,7 @@ func (srv *Server) announceDrain() {
 		}
 		frames[f] = frame
 	}
-	srv.hub.each(func(s *session) { s.send(frames[s.format]) })
+	srv.hub.each(func(s *session) { s.acknowledge(frames[s.format]) })
 }
 
 // awaitAnswers waits until everything that was taken is answered, and gives what is left at the deadline.
@@ -179,49 +165,92 @@ func (srv *Server) awaitAnswers(deadline time.Time) int64 {
 	}
 }
 
-// flushLoops waits until every loop has written what was queued so far.
+// flushPatience is how long the end of the server waits for clients of which none takes anything.
+const flushPatience = 500 * time.Millisecond
+
+// flushLoops waits until the loops have written what waits, or the clients that are left take nothing any more.
 func (srv *Server) flushLoops(deadline time.Time) {
-	srv.mu.Lock()
-	loops := make([]*loop, 0, len(srv.loops))
-	for _, l := range srv.loops {
-		loops = append(loops, l)
+	last, since := int64(-1), time.Now()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for time.Now().Before(deadline) && srv.syncLoops(deadline) {
+		left := srv.waiting.Load()
+		if left == 0 || left == last && time.Since(since) > flushPatience {
+			return
+		}
+		if left != last {
+			last, since = left, time.Now()
+		}
+		<-poll.C
 	}
-	srv.mu.Unlock()
-	ctx, cancel := context.WithDeadline(context.Background(), deadline.Add(time.Second))
+}
+
+// syncLoops waits until every loop has tried to write what was queued so far.
+func (srv *Server) syncLoops(deadline time.Time) bool {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	for _, l := range loops {
-		flushed := make(chan struct{})
+	for _, l := range srv.allLoops() {
+		tried := make(chan struct{})
 		err := l.events.Execute(ctx, gnet.RunnableFunc(func(ctx context.Context) error {
-			defer close(flushed)
+			defer close(tried)
 			return l.Run(ctx)
 		}))
 		if err != nil {
 			continue
 		}
 		select {
-		case <-flushed:
+		case <-tried:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (srv *Server) allLoops() []*loop {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	loops := make([]*loop, 0, len(srv.loops))
+	for _, l := range srv.loops {
+		loops = append(loops, l)
+	}
+	return loops
+}
+
+const (
+	// loopEvery is how often the loops are asked whether they turn, and loopLate how often in a row one may not
+	// answer. Questions are counted, not time: a process that was stopped for a while is not a loop that hangs.
+	loopEvery = time.Second
+	loopLate  = 30
+)
+
+// watchLoops ends the server when one of its event loops has ended or hangs: the connections on it would wait
+// for ever.
+func (srv *Server) watchLoops(ctx context.Context) {
+	asked := map[*loop]int64{}
+	ticker := time.NewTicker(loopEvery)
+	defer ticker.Stop()
+	for {
+		select {
 		case <-ctx.Done():
 			return
+		case <-ticker.C:
+		}
+		for _, l := range srv.allLoops() {
+			if asked[l]++; asked[l]-l.turns.Load() > loopLate {
+				srv.Fail(errors.New("an event loop of the network has ended or hangs"))
+				return
+			}
+			_ = l.events.Execute(ctx, gnet.RunnableFunc(func(context.Context) error {
+				l.turns.Add(1)
+				return nil
+			}))
 		}
 	}
 }
 
-// stopEngine stops gnet and waits for it, bounded.
-func (srv *Server) stopEngine(stopped <-chan error) {
-	select {
-	case <-srv.booted:
-	case <-stopped:
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	go srv.gnet.Stop(ctx) // it polls every half second; that Run returns is what we wait for
-	select {
-	case <-stopped:
-	case <-ctx.Done():
-		srv.log.Warn("the network engine does not stop")
-	}
-}
+// overBudget reports whether too much waits for clients that do not read, all together.
+func (srv *Server) overBudget() bool { return srv.waiting.Load() > int64(srv.cfg.WaitingBytes) }
 
 // canConnect reports whether a new client would be taken now.
 func (srv *Server) canConnect() bool {
@@ -239,19 +268,16 @@ func (srv *Server) loopOf(events gnet.EventLoop) *loop {
 	defer srv.mu.Unlock()
 	l := srv.loops[events]
 	if l == nil {
-		l = &loop{events: events}
+		l = &loop{events: events, srv: srv}
 		srv.loops[events] = l
 	}
 	return l
 }
 
-// freeAddr checks that nobody listens on the address, and turns port 0 into a free port. The engine's
-// listeners share their port (SO_REUSEPORT), so it would not notice a second server on it.
-func freeAddr(listen string) (string, error) {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w: is another server running there?", listen, err)
+// listenError says what to do about an address that cannot be listened on.
+func listenError(addr string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen on %s: %w: is another server running there?", addr, err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return fmt.Errorf("listen on %s: %w", addr, err)
 }

@@ -24,9 +24,12 @@ type session struct {
 
 	// Owned by the loop.
 	conn      gnet.Conn
-	need      int  // bytes the frame that has begun will have in all; 0 between frames
-	deaf      bool // the connection is ending: what comes in is thrown away
-	discarded int  // bytes thrown away so far
+	need      int    // bytes the frame that has begun will have in all; 0 between frames
+	discarded int    // bytes thrown away so far
+	handed    uint64 // bytes given to the network engine
+	taken     uint64 // of them, those that the socket had taken when it was looked at last
+	counted   int    // bytes of this connection in Server.waiting
+	parked    bool   // it is in loop.parked
 
 	// Written by the loop when the session binds, before bound is set; static from then on.
 	user   service.UserID
@@ -34,42 +37,58 @@ type session struct {
 	format codec.Format // of pushes
 	bound  atomic.Bool
 
+	deaf     atomic.Bool  // the connection is ending: what comes in is thrown away
 	lastSeen atomic.Int64 // tick of the last bytes that came in
 	halfAt   atomic.Int64 // tick at which the frame began that is not complete yet; 0 is none
 	lingerAt atomic.Int64 // tick at which lingering began; 0 is not lingering
-	inFlight atomic.Int32 // messages that are not answered yet
+	inFlight atomic.Int32 // messages and receipts that are not answered yet
+
+	stuckAt atomic.Int64 // tick since which the socket takes nothing although something waits; 0 is not waiting
 
 	mu        sync.Mutex
-	out       [][]byte // guarded by mu: frames to write, immutable and shared
-	queued    int      // guarded by mu: their bytes
-	scheduled bool     // guarded by mu: the loop knows that there is something to write
+	out       outbox   // guarded by mu: frames to write
+	buffered  int      // guarded by mu, written by the loop: bytes that the network engine has and the socket has not
+	scheduled bool     // guarded by mu: the loop knows that there is something to write, or has the session parked
 	last      bool     // guarded by mu: after what is in out the connection is closed
 	closed    bool     // guarded by mu: nothing is taken any more
-	tasks     []task   // guarded by mu: requests that wait for a worker
-	working   bool     // guarded by mu: a worker has the session or will have
+	requests  requests // guarded by mu: requests that wait for a worker
 }
 
-// send queues a frame, which must not be changed afterwards. A client that does not read is closed when
-// too much waits for it. send may be called from anywhere and never blocks.
-func (s *session) send(frame []byte) { s.queue(frame, false) }
+// push queues a frame that the client may miss: it is told so. It reports false if the client misses it. The frame
+// must not be changed afterwards. push may be called from anywhere and never blocks, as the others here.
+func (s *session) push(frame []byte) bool { return s.queue(frame, push, false) }
+
+// acknowledge queues the answer to something that cost little, as messages do.
+func (s *session) acknowledge(frame []byte) { s.queue(frame, ack, false) }
+
+// answer queues the answer of a worker.
+func (s *session) answer(frame []byte) { s.queue(frame, answer, false) }
 
 // sendLast queues a frame and has the connection closed behind it. It reports false if it is closing already.
-func (s *session) sendLast(frame []byte) bool { return s.queue(frame, true) }
+func (s *session) sendLast(frame []byte) bool { return s.queue(frame, answer, true) }
 
-func (s *session) queue(frame []byte, last bool) bool {
+func (s *session) queue(frame []byte, k kind, last bool) bool {
 	s.mu.Lock()
 	if s.closed || s.last {
 		s.mu.Unlock()
 		return false
 	}
-	if s.queued+len(frame) > s.srv.cfg.PendingBytes && s.queued > 0 {
+	if k == push && s.mustDrop(len(frame)) {
+		s.out.behind = true
 		s.mu.Unlock()
-		s.slow()
+		s.srv.stats.Dropped.Add(1)
 		return false
 	}
-	s.out = append(s.out, frame)
-	s.queued += len(frame)
-	s.last = last
+	if k == ack && s.out.bytes[ack]+len(frame) > s.srv.cfg.AckBytes {
+		s.mu.Unlock()
+		s.slow("acknowledgements are not read")
+		return false
+	}
+	s.out.add(frame, k)
+	if last {
+		s.last = true
+		s.deaf.Store(true)
+	}
 	add := !s.scheduled
 	s.scheduled = true
 	s.mu.Unlock()
@@ -79,40 +98,123 @@ func (s *session) queue(frame []byte, last bool) bool {
 	return true
 }
 
-// take moves the waiting frames behind frames. last says that the connection ends after them.
-func (s *session) take(frames [][]byte) (all [][]byte, last bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scheduled = false
-	if s.closed {
-		return frames, false
+// mustDrop reports whether one more push is too much. After the first that was dropped all are, until missedNoti
+// is on its way. The caller holds mu.
+func (s *session) mustDrop(n int) bool {
+	limit, waits := s.srv.cfg.PendingBytes, s.out.bytes[push]
+	if s.buffered == 0 {
+		limit *= burst
 	}
-	frames = append(frames, s.out...)
-	clear(s.out)
-	if s.out = s.out[:0]; cap(s.out) > 64 {
-		s.out = nil
-	}
-	s.queued = 0
-	return frames, s.last
+	return s.out.behind || waits > 0 && waits+n > limit || waits > fairShare && s.srv.overBudget()
 }
 
-// write hands bytes to gnet, which keeps what the socket does not take; on the loop only. Too much kept from
-// before ends the connection; one large answer does not.
-func (s *session) write(b []byte) {
-	if s.conn.OutboundBuffered() > s.srv.cfg.PendingBytes {
-		s.slow()
+const (
+	// burst is how many times more may wait for our own loop than for a socket that takes no more.
+	burst = 8
+	// fairShare is what may wait for a connection even when all together are over their budget.
+	fairShare = 64 << 10
+	// flushRounds is how many writes a session has before others have theirs.
+	flushRounds = 16
+)
+
+// take moves some of what waits behind pieces, and first queues missedNoti if there is room for it. last says
+// that the connection ends after all this.
+func (s *session) take(pieces [][]byte, most int) (all [][]byte, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		s.scheduled = false
+		return pieces, false
 	}
-	if s.isClosed() {
-		return
+	if s.out.behind && !s.last && s.out.bytes[push] <= s.srv.cfg.PendingBytes/2 {
+		s.out.behind = false
+		s.out.add(missed[s.format], push)
+		s.srv.stats.Missed.Add(1)
 	}
-	_, _ = s.conn.Write(b) // after an error gnet has closed the connection
+	pieces = s.out.take(pieces, most)
+	if len(pieces) == 0 {
+		s.scheduled = false
+		return pieces, s.last
+	}
+	return pieces, false
+}
+
+// flush writes what waits until there is nothing more or the socket takes no more; on the loop only. It reports
+// whether something is left, for which the loop has to come again.
+func (s *session) flush(l *loop) (left bool) {
+	for range flushRounds {
+		if s.isClosed() || s.conn.OutboundBuffered() > 0 {
+			break
+		}
+		pieces, last := s.take(l.pieces[:0], coalesce)
+		n := l.write(s, pieces)
+		clear(pieces)
+		l.pieces = pieces[:0]
+		s.handed += uint64(n)
+		if last {
+			s.linger()
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return s.pause()
+}
+
+// pause notes what is left and whether the socket has taken anything since the last time, and lets the next
+// request begin if enough has left; on the loop only.
+func (s *session) pause() (left bool) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.uncount()
+		return false
+	}
+	s.buffered = s.conn.OutboundBuffered()
+	if s.buffered > 0 {
+		s.srv.stats.Dropped.Add(int64(s.out.trim(s.srv.cfg.PendingBytes)))
+	}
+	left = s.buffered > 0 || len(s.out.frames) > 0
+	waits := s.out.size() + s.buffered
+	s.scheduled = left
+	if s.requests.gated && waits <= s.srv.cfg.PendingBytes {
+		s.resume()
+	}
+	taken := s.handed - uint64(s.buffered)
+	s.mu.Unlock()
+	switch {
+	case !left:
+		waits = 0
+		s.stuckAt.Store(0)
+	case taken != s.taken || s.stuckAt.Load() == 0:
+		s.stuckAt.Store(max(1, s.srv.wheel.now()))
+	}
+	s.taken = taken
+	s.srv.waiting.Add(int64(waits - s.counted))
+	s.counted = waits
+	return left
+}
+
+// uncount takes a connection that is closed out of what waits for all; on the loop only.
+func (s *session) uncount() {
+	s.srv.waiting.Add(int64(-s.counted))
+	s.counted = 0
+}
+
+// shed throws away the pushes that wait. It returns how many bytes that were.
+func (s *session) shed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bytes := s.out.bytes[push]
+	s.srv.stats.Dropped.Add(int64(s.out.trim(0)))
+	return bytes
 }
 
 // slow closes the connection of a client that does not read what it is sent.
-func (s *session) slow() {
+func (s *session) slow(why string) {
 	if s.kill() {
 		s.srv.stats.SlowConsumers.Add(1)
-		s.srv.log.Info("slow consumer closed", s.fields()...)
+		s.srv.log.Info("slow consumer closed", append(s.fields(), zap.String("why", why))...)
 	}
 }
 
@@ -134,8 +236,9 @@ func (s *session) markClosed() bool {
 		return false
 	}
 	s.closed = true
-	s.srv.stats.Waiting.Add(-int64(len(s.tasks)))
-	s.out, s.queued, s.tasks = nil, 0, nil
+	s.srv.stats.Waiting.Add(-int64(len(s.requests.tasks)))
+	s.srv.reads.Give(s.requests.bytes)
+	s.out, s.requests = outbox{}, requests{busy: s.requests.busy, receipts: s.requests.receipts}
 	return true
 }
 
@@ -149,7 +252,10 @@ func (s *session) isClosed() bool {
 // thrown away for a moment. Closing at once with bytes unread would make the kernel send a reset, which
 // takes from the client the very frame that says what was wrong.
 func (s *session) linger() {
-	s.deaf = true
+	if s.isClosed() {
+		return // the last write failed: the descriptor may be somebody else's by now
+	}
+	s.deaf.Store(true)
 	s.lingerAt.Store(max(1, s.srv.wheel.now()))
 	if s.conn.OutboundBuffered() == 0 {
 		_ = syscall.Shutdown(s.conn.Fd(), syscall.SHUT_WR)

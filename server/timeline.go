@@ -49,34 +49,37 @@ func (srv *Server) queryMessageInfo(ctx context.Context, c service.Caller, r *co
 	return body, err
 }
 
-// confirm is messageStatus: it is answered when the receipt is on the disk, while the worker goes on.
+// confirm is messageStatus: it is answered when the receipt is on the disk, while the worker goes on with others.
 func (s *session) confirm(f codec.Frame) {
-	req := &codec.StatusRequest{}
-	if err := codec.Unmarshal(f.Format, f.Body, req); err != nil {
-		s.undecodable(f, err)
+	s.ask(f, func(f codec.Frame) (decoded, error) {
+		req, format := &codec.StatusRequest{}, f.Format
+		return decoded{receipt: true, run: func(ctx context.Context) {
+			s.runConfirm(ctx, format, req)
+		}}, codec.Unmarshal(format, f.Body, req)
+	})
+}
+
+func (s *session) runConfirm(ctx context.Context, f codec.Format, req *codec.StatusRequest) {
+	answer := func(err error) { s.respond(ack, f, codec.MessageStatus, req.TaskID, codec.Empty{}, err) }
+	if req.Seq < 0 {
+		answer(service.Errorf(service.Invalid, "a seq is not negative"))
 		return
 	}
-	format := f.Format
-	answer := func(err error) { s.answer(format, codec.MessageStatus, req.TaskID, codec.Empty{}, err) }
-	err := s.enqueue(func(ctx context.Context) {
-		if req.Seq < 0 {
-			answer(service.Errorf(service.Invalid, "a seq is not negative"))
-			return
-		}
-		s.srv.stats.Waiting.Add(1)
-		err := s.srv.service.Confirm(ctx, s.caller(req.UserID), service.Confirmation{
-			Where: where(req.SessionID, req.PeerID), State: state(req.State), MsgIDs: req.MsgIDs, Seq: service.Seq(req.Seq),
-		}, func(err error) {
-			s.srv.stats.Waiting.Add(-1)
-			answer(err)
-		})
-		if err != nil {
-			s.srv.stats.Waiting.Add(-1)
-			answer(err)
-		}
-	})
-	if err != nil {
+	if err := s.count(); err != nil {
 		answer(err)
+		return
+	}
+	s.receiptBegins()
+	done := func(err error) {
+		answer(err)
+		s.Settle()
+		s.receiptEnds()
+	}
+	err := s.srv.service.Confirm(ctx, s.caller(req.UserID), service.Confirmation{
+		Where: where(req.SessionID, req.PeerID), State: state(req.State), MsgIDs: req.MsgIDs, Seq: service.Seq(req.Seq),
+	}, done)
+	if err != nil {
+		done(err)
 	}
 }
 

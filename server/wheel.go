@@ -16,7 +16,7 @@ const (
 )
 
 // wheel watches the deadlines of all sessions with one goroutine: the bind, silence, frames that stay
-// incomplete, and connections that are being closed. A session stands in one slot; when its slot comes up
+// incomplete, clients that read nothing, and connections that are being closed. A session stands in one slot; when its slot comes up
 // it is closed or put into a later one, so a frame that arrives costs no more than noting the tick.
 type wheel struct {
 	start time.Time
@@ -82,7 +82,7 @@ func (s *session) check(now int64) (next int64, alive bool) {
 	}
 	cfg, seen := &s.srv.cfg, s.lastSeen.Load()
 	due := func(since int64, after time.Duration) bool { return now-since >= ticksOf(after) }
-	half := s.halfAt.Load()
+	half, stuck := s.halfAt.Load(), s.stuckAt.Load()
 	switch lingerAt := s.lingerAt.Load(); {
 	case lingerAt > 0:
 		if due(lingerAt, lingerTime) {
@@ -90,20 +90,30 @@ func (s *session) check(now int64) (next int64, alive bool) {
 			return 0, false
 		}
 		return lingerAt + ticksOf(lingerTime), true
+	case stuck > 0 && due(stuck, cfg.SlowTimeout):
+		s.slow("it reads nothing")
+		return 0, false
 	case !s.bound.Load():
 		if due(s.openedAt, cfg.BindTimeout) {
 			s.expire(service.Unauthenticated, "not bound in time: send getUserId first")
 			return now + 1, true
 		}
-		return s.openedAt + ticksOf(cfg.BindTimeout), true
+		return min(s.openedAt+ticksOf(cfg.BindTimeout), now+cfg.lookEvery()), true
 	case half > 0 && due(half, cfg.FrameTimeout):
-		s.expire(service.Invalid, "the frame that began was not completed in time")
+		s.expire(service.Invalid, "a frame has begun and none was completed in time")
 		return now + 1, true
 	case cfg.IdleTimeout > 0 && due(seen, cfg.IdleTimeout):
 		s.expire(service.Invalid, "silent for too long: send a heartbeat about every 60 s")
 		return now + 1, true
 	}
-	next = now + ticksOf(cfg.FrameTimeout)
+	// What begins after this look is noticed by the next one, and meets its deadline then.
+	next = now + cfg.lookEvery()
+	if half > 0 {
+		next = min(next, half+ticksOf(cfg.FrameTimeout))
+	}
+	if stuck > 0 {
+		next = min(next, stuck+ticksOf(cfg.SlowTimeout))
+	}
 	if cfg.IdleTimeout > 0 {
 		next = min(next, seen+ticksOf(cfg.IdleTimeout))
 	}

@@ -12,7 +12,20 @@ import (
 )
 
 // task is a request that may wait for the disk.
-type task func(ctx context.Context)
+type task struct {
+	run     func(ctx context.Context)
+	receipt bool // the next receipt need not wait until this one is on the disk
+	bytes   int  // of a body that is not decoded yet
+}
+
+// requests is what a connection has asked for and no worker has answered yet. It is guarded by its session's mu.
+type requests struct {
+	tasks    []task // the first may be running
+	bytes    int    // of all tasks
+	receipts int    // on their way to the disk: what reads has to wait for them
+	busy     bool   // a worker has the session or will have
+	gated    bool   // the first task waits for receipts, or until the client has read more
+}
 
 // pool runs the requests that may wait for the disk on a few goroutines. A session's requests are run one
 // after another, in the order they came; sessions take turns.
@@ -38,6 +51,9 @@ func (p *pool) stop() {
 	p.wg.Wait()
 }
 
+// maxBodies is how many bytes of bodies that are not decoded yet may wait for one connection.
+const maxBodies = 1 << 20
+
 // enqueue has a worker run t, or says that too much waits already. It never blocks.
 func (s *session) enqueue(t task) error {
 	if s.srv.draining.Load() {
@@ -45,23 +61,53 @@ func (s *session) enqueue(t task) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	w := &s.requests
+	switch {
+	case s.closed:
 		return nil
+	case len(w.tasks) >= s.srv.cfg.Queue:
+		return service.Errorf(service.Busy, "%d requests of this connection wait already: wait for answers before sending more", len(w.tasks))
+	case w.bytes+t.bytes > maxBodies:
+		return service.Errorf(service.Busy, "large requests of this connection wait already: wait for answers before sending more")
+	case !s.srv.reads.Take(t.bytes):
+		return service.Errorf(service.Busy, "too many large requests wait: send it again later")
 	}
-	if len(s.tasks) >= s.srv.cfg.Queue {
-		return service.Errorf(service.Busy, "%d requests of this connection wait already: wait for answers before sending more", len(s.tasks))
-	}
-	if !s.working {
-		select {
-		case s.srv.pool.ready <- s:
-			s.working = true
-		default:
-			return service.Errorf(service.Busy, "too many requests wait for the disk: send it again later")
-		}
-	}
-	s.tasks = append(s.tasks, t)
+	w.tasks = append(w.tasks, t)
+	w.bytes += t.bytes
 	s.srv.stats.Waiting.Add(1)
+	if !w.gated {
+		s.resume()
+	}
 	return nil
+}
+
+// resume has a worker come for the session. The caller holds mu. There is room for every session once.
+func (s *session) resume() {
+	s.requests.gated = false
+	if !s.requests.busy && len(s.requests.tasks) > 0 {
+		s.requests.busy = true
+		s.srv.pool.ready <- s
+	}
+}
+
+// mustWait reports whether it is too early to begin t. The caller holds mu.
+func (s *session) mustWait(t *task) bool {
+	return s.requests.receipts > 0 && !t.receipt || s.out.size()+s.buffered > s.srv.cfg.PendingBytes
+}
+
+// receiptBegins and receiptEnds surround the time that a receipt needs to get to the disk.
+func (s *session) receiptBegins() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests.receipts++
+}
+
+func (s *session) receiptEnds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.requests.receipts--; s.requests.receipts == 0 && s.requests.gated && !s.closed {
+		s.resume()
+	}
 }
 
 // run serves sessions until the pool stops.
@@ -90,31 +136,37 @@ func (p *pool) handOver(s *session) bool {
 // runTask runs the session's oldest task and reports whether there are more.
 func (s *session) runTask(timeout time.Duration) (more bool) {
 	s.mu.Lock()
-	if len(s.tasks) == 0 { // the session was closed
-		s.working = false
+	w := &s.requests
+	if len(w.tasks) > 0 {
+		w.gated = s.mustWait(&w.tasks[0])
+	}
+	if len(w.tasks) == 0 || w.gated { // closed, or somebody will call resume
+		w.busy = false
 		s.mu.Unlock()
 		return false
 	}
-	t := s.tasks[0]
+	t := w.tasks[0]
 	s.mu.Unlock()
 
 	s.guard(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		t(ctx)
+		t.run(ctx)
 	})
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.tasks) > 0 {
-		s.tasks[0] = nil
-		s.tasks = s.tasks[1:]
+	if len(w.tasks) > 0 {
+		w.tasks[0] = task{}
+		w.tasks = w.tasks[1:]
+		w.bytes -= t.bytes
+		s.srv.reads.Give(t.bytes)
 		s.srv.stats.Waiting.Add(-1)
 	}
-	if len(s.tasks) == 0 {
-		s.tasks, s.working = nil, false
+	if len(w.tasks) == 0 {
+		w.tasks, w.busy = nil, false
 	}
-	return s.working
+	return w.busy
 }
 
 // guard makes a panic cost the connection, not the server.

@@ -133,6 +133,45 @@ func (s *Service) readSpan(ctx context.Context, c ConvID, span Span, from Seq, l
 	return page[first:end], nil
 }
 
+// upTo is the last entry that the user may see up to seq; 0 if there is none.
+func (v view) upTo(seq Seq) (last Seq) {
+	for _, span := range v.spans {
+		if at := min(seq, v.head.Last, span.To); at >= span.From {
+			last = max(last, at)
+		}
+	}
+	return last
+}
+
+// stamps is read without the contents, in the order of the query's direction.
+func (s *Service) stamps(ctx context.Context, v view, q StampQuery) (all []Stamp, err error) {
+	for i := range v.spans {
+		span := v.spans[i]
+		if q.Dir == Backward {
+			span = v.spans[len(v.spans)-1-i]
+		}
+		in := q
+		if q.Dir == Forward {
+			in.From = max(q.From, span.From)
+		} else {
+			in.From = min(q.From, span.To)
+		}
+		if in.Limit -= len(all); in.From < span.From || in.From > span.To || in.Limit <= 0 {
+			continue
+		}
+		found, err := s.store.Stamps(ctx, v.conv, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, stamp := range found {
+			if stamp.Seq >= span.From && stamp.Seq <= span.To {
+				all = append(all, stamp)
+			}
+		}
+	}
+	return all, nil
+}
+
 // conversations walks over all conversations of u, former groups included.
 func (s *Service) conversations(ctx context.Context, u UserID) iter.Seq2[ConvRef, error] {
 	return func(yield func(ConvRef, error) bool) {

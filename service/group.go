@@ -15,25 +15,65 @@ type NewGroup struct {
 	Name      string
 	HeadImage string
 	Members   []UserID // in any order, with or without doubles and the creator
+	MsgID     string   // "" or the creator's own name for this request: repeated, it gets the first answer
 }
 
-// CreateGroup makes a group whose creator is the caller.
-func (s *Service) CreateGroup(ctx context.Context, c Caller, n NewGroup) (Group, error) {
-	if err := cmp.Or(c.verify(), s.checkName(n.Name), checkHeadImage(n.HeadImage)); err != nil {
-		return Group{}, err
+// CreateGroup makes a group whose creator is the caller, and gives the entry that says so.
+func (s *Service) CreateGroup(ctx context.Context, c Caller, n NewGroup) (Entry, error) {
+	if err := cmp.Or(c.verify(), s.checkName(n.Name), checkHeadImage(n.HeadImage), checkMsgID(n.MsgID)); err != nil {
+		return Entry{}, err
 	}
 	members := union(n.Members, []UserID{c.User})
 	if err := s.checkSize(len(members)); err != nil {
-		return Group{}, err
+		return Entry{}, err
 	}
-	return s.commitGroup(ctx, c, Group{}, GroupChange{
-		ID: NewGroupID(s.clock()), Kind: KindGroupCreated, By: c.User,
+	ch := GroupChange{
+		ID: NewGroupID(s.clock()), Kind: KindGroupCreated, By: c.User, MsgID: n.MsgID,
 		Name: n.Name, HeadImage: n.HeadImage, Creator: c.User, Add: members,
-	})
+	}
+	if n.MsgID != "" {
+		ch.ID = namedGroupID(c.User, n.MsgID)
+		if _, err := s.store.Group(ctx, ch.ID); err == nil {
+			return s.createdBefore(ctx, ch)
+		}
+	}
+	e, err := s.commitGroup(ctx, c, Group{}, ch)
+	if errors.Is(err, ErrConflict) {
+		return s.createdBefore(ctx, ch)
+	}
+	return e, err
+}
+
+// createdBefore is the answer to a createGroup that was answered before: the group's id follows from its creator
+// and the msgId, so it can be found for ever, also when it is dissolved.
+func (s *Service) createdBefore(ctx context.Context, ch GroupChange) (Entry, error) {
+	entries, err := s.store.Read(ctx, ch.ID.Conv(), 1, 1, s.limits.PageBytes, Forward)
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(entries) == 1 && entries[0].Kind == KindGroupCreated {
+		g := entries[0].Group
+		if g.Name != ch.Name || g.HeadImage != ch.HeadImage || !slices.Equal(g.Members, ch.Add) {
+			return Entry{}, Errorf(Conflict, "msgId %q is taken by a group with another name, picture or other members: use a new msgId", ch.MsgID)
+		}
+		return entries[0], nil
+	}
+	g, err := s.store.Group(ctx, ch.ID) // its first entry has expired
+	if err != nil {
+		return Entry{}, noGroup(ch.ID.String())
+	}
+	return Entry{Message: Message{Conv: ch.ID.Conv(), From: ch.By, MsgID: ch.MsgID}, Seq: 1, Kind: KindGroupCreated, ServerDate: g.CreateDate, Group: &g}, nil
 }
 
 // maxListed is how many members all the groups of a list may have together: about what fits into a frame.
 const maxListed = 1 << 20
+
+// groupCost and memberCost are about how many bytes a group and each of its members take while a list is made: as
+// they are stored, as a body, and encoded twice.
+const (
+	groupCost  = 1 << 10
+	memberCost = 64
+)
 
 // Groups lists the groups that the caller is in.
 func (s *Service) Groups(ctx context.Context, c Caller) ([]Group, error) {
@@ -59,6 +99,9 @@ func (s *Service) Groups(ctx context.Context, c Caller) ([]Group, error) {
 		if listed += len(g.Members); listed > maxListed {
 			return nil, Errorf(TooLarge, "your groups have too many members for one list: ask for the groups one at a time")
 		}
+		if err := c.Reads.Take(groupCost + memberCost*len(g.Members)); err != nil {
+			return nil, err
+		}
 		groups = append(groups, g)
 	}
 	return groups, nil
@@ -73,16 +116,16 @@ func (s *Service) Group(ctx context.Context, c Caller, id string) (Group, error)
 }
 
 // AddMembers adds users to a group; any member may.
-func (s *Service) AddMembers(ctx context.Context, c Caller, id string, who []UserID) error {
-	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+func (s *Service) AddMembers(ctx context.Context, c Caller, t GroupTarget, who []UserID) (Entry, error) {
+	return s.changeGroup(ctx, c, t, []EntryKind{KindMembersAdded}, func(g Group) (GroupChange, error) {
 		add := minus(union(who, nil), g.Members)
 		return GroupChange{Kind: KindMembersAdded, Add: add}, s.checkSize(len(g.Members) + len(add))
 	})
 }
 
 // KickMembers removes users from a group: the creator anyone but himself, any other member only himself.
-func (s *Service) KickMembers(ctx context.Context, c Caller, id string, who []UserID) error {
-	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+func (s *Service) KickMembers(ctx context.Context, c Caller, t GroupTarget, who []UserID) (Entry, error) {
+	return s.changeGroup(ctx, c, t, []EntryKind{KindMembersGone}, func(g Group) (GroupChange, error) {
 		asked := union(who, nil)
 		remove := minus(asked, minus(asked, g.Members))
 		ch := GroupChange{Kind: KindMembersGone, Remove: remove}
@@ -106,8 +149,8 @@ type GroupUpdate struct {
 }
 
 // UpdateGroup changes a group's name, picture or creator; only its creator may.
-func (s *Service) UpdateGroup(ctx context.Context, c Caller, id string, u GroupUpdate) error {
-	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+func (s *Service) UpdateGroup(ctx context.Context, c Caller, t GroupTarget, u GroupUpdate) (Entry, error) {
+	return s.changeGroup(ctx, c, t, []EntryKind{KindGroupUpdated}, func(g Group) (GroupChange, error) {
 		ch := GroupChange{Kind: KindGroupUpdated, Name: g.Name, HeadImage: g.HeadImage, Creator: g.Creator}
 		if c.User != g.Creator {
 			return ch, Errorf(Denied, "only the group's creator, user %d, may change it", g.Creator)
@@ -135,8 +178,8 @@ func (s *Service) UpdateGroup(ctx context.Context, c Caller, id string, u GroupU
 }
 
 // DeleteGroup dissolves the group if the caller created it; any other member leaves it.
-func (s *Service) DeleteGroup(ctx context.Context, c Caller, id string) error {
-	return s.changeGroup(ctx, c, id, func(g Group) (GroupChange, error) {
+func (s *Service) DeleteGroup(ctx context.Context, c Caller, t GroupTarget) (Entry, error) {
+	return s.changeGroup(ctx, c, t, []EntryKind{KindGroupDissolved, KindMembersGone}, func(g Group) (GroupChange, error) {
 		if c.User == g.Creator {
 			return GroupChange{Kind: KindGroupDissolved}, nil
 		}
@@ -144,33 +187,65 @@ func (s *Service) DeleteGroup(ctx context.Context, c Caller, id string) error {
 	})
 }
 
+// GroupTarget names the group that a change is for, and the change.
+type GroupTarget struct {
+	ID    string
+	MsgID string // "" or the caller's own name for this change: repeated, it gets the first answer
+}
+
 // changeGroup makes the change that decide derives from the group as it is, again if the group changed
-// meanwhile. A change that changes nothing is a success without an entry.
-func (s *Service) changeGroup(ctx context.Context, c Caller, id string, decide func(Group) (GroupChange, error)) error {
-	if err := c.verify(); err != nil {
-		return err
+// meanwhile, and gives its entry. A change that changes nothing is a success without an entry: its Seq is 0.
+func (s *Service) changeGroup(ctx context.Context, c Caller, t GroupTarget, kinds []EntryKind, decide func(Group) (GroupChange, error)) (Entry, error) {
+	if err := cmp.Or(c.verify(), checkMsgID(t.MsgID)); err != nil {
+		return Entry{}, err
 	}
 	for range changeTries {
-		g, err := s.memberGroup(ctx, c.User, id)
+		// Looked for each time: what made the group change meanwhile may have been this very change.
+		if e, err := s.changedBefore(ctx, c, t, kinds); err != nil || e.Seq != 0 {
+			return e, err
+		}
+		g, err := s.memberGroup(ctx, c.User, t.ID)
 		if err != nil {
-			return err
+			return Entry{}, err
 		}
 		ch, err := decide(g)
 		if err != nil {
-			return err
+			return Entry{}, err
 		}
 		if idle(g, ch) {
-			return nil
+			return Entry{Message: Message{Conv: g.ID.Conv(), From: c.User, MsgID: t.MsgID}, Kind: ch.Kind, Group: &g}, nil
 		}
 		if ch.Kind != KindGroupUpdated {
 			ch.Name, ch.HeadImage, ch.Creator = g.Name, g.HeadImage, g.Creator
 		}
-		ch.ID, ch.Revision, ch.By = g.ID, g.Revision, c.User
-		if _, err = s.commitGroup(ctx, c, g, ch); !errors.Is(err, ErrConflict) {
-			return err
+		ch.ID, ch.Revision, ch.By, ch.MsgID = g.ID, g.Revision, c.User, t.MsgID
+		if e, err := s.commitGroup(ctx, c, g, ch); !errors.Is(err, ErrConflict) {
+			return e, err
 		}
 	}
-	return Errorf(Busy, "the group is being changed by many at once: send it again later")
+	return Entry{}, Errorf(Busy, "the group is being changed by many at once: send it again later")
+}
+
+// changedBefore finds the entry that the caller's change with this msgId has made already.
+func (s *Service) changedBefore(ctx context.Context, c Caller, t GroupTarget, kinds []EntryKind) (Entry, error) {
+	id, ok := ParseGroupID(t.ID)
+	if t.MsgID == "" || !ok {
+		return Entry{}, nil
+	}
+	found, err := s.store.Find(ctx, id.Conv(), t.MsgID)
+	if err != nil {
+		return Entry{}, err
+	}
+	for _, e := range found {
+		if e.From != c.User {
+			continue
+		}
+		if !slices.Contains(kinds, e.Kind) {
+			return Entry{}, Errorf(Conflict, "msgId %q is taken by something else that you did in this group: use a new msgId", t.MsgID)
+		}
+		return e, nil
+	}
+	return Entry{}, nil
 }
 
 // idle reports whether ch leaves g as it is.
@@ -187,29 +262,38 @@ func idle(g Group, ch GroupChange) bool {
 }
 
 // commitGroup stores a change of the group that was before and tells everybody it concerns, those who are
-// no longer members included.
-func (s *Service) commitGroup(ctx context.Context, c Caller, before Group, ch GroupChange) (Group, error) {
+// no longer members included. It gives the change's entry.
+func (s *Service) commitGroup(ctx context.Context, c Caller, before Group, ch GroupChange) (Entry, error) {
+	if err := s.pace.begin(c.User); err != nil {
+		return Entry{}, err
+	}
+	if err := s.pace.mayAdd(c.User, ch.Add); err != nil {
+		s.pace.end(c.User)
+		return Entry{}, err
+	}
 	ch.UserLimit = s.limits.Groups
 	type outcome struct {
-		group Group
+		entry Entry
 		err   error
 	}
 	answer := make(chan outcome, 1)
 	s.store.ChangeGroup(ch, func(done GroupChanged, err error) {
-		answer <- outcome{done.Group, err}
+		s.pace.end(c.User)
 		if err == nil {
+			s.pace.added(c.User, ch.Add)
 			everyone := union(before.Members, done.Group.Members)
 			s.router.Stored(Target{Users: everyone, Except: c.Session}, &done.Entry, StateStored)
 		}
+		answer <- outcome{done.Entry, err}
 	})
 	select {
 	case o := <-answer:
 		if errors.Is(o.err, ErrTooLarge) {
-			return Group{}, Errorf(TooLarge, "a user would be in more than %d groups: %v", s.limits.Groups, o.err)
+			return Entry{}, Errorf(TooLarge, "a user would be in more than %d groups: %v", s.limits.Groups, o.err)
 		}
-		return o.group, o.err
+		return o.entry, o.err
 	case <-ctx.Done():
-		return Group{}, ErrUnknownOutcome
+		return Entry{}, ErrUnknownOutcome
 	}
 }
 
@@ -248,6 +332,13 @@ func (s *Service) checkName(name string) error {
 func checkHeadImage(url string) error {
 	if len(url) > MaxHeadImage {
 		return Errorf(TooLarge, "groupHeadImage has %d bytes, the limit is %d", len(url), MaxHeadImage)
+	}
+	return nil
+}
+
+func checkMsgID(id string) error {
+	if len(id) > MaxMsgID {
+		return Errorf(TooLarge, "msgId has %d bytes, the limit is %d", len(id), MaxMsgID)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ type HistoryQuery struct {
 	Limit               Limit
 }
 
+// pageCost is how many times the size of a page a request holds: the entries, the bodies made of them, the answer.
+const pageCost = 4
+
 // History reads a page of a conversation, ascending.
 func (s *Service) History(ctx context.Context, c Caller, q HistoryQuery) (Page, error) {
 	if err := c.verify(); err != nil {
@@ -44,6 +47,9 @@ func (s *Service) History(ctx context.Context, c Caller, q HistoryQuery) (Page, 
 	}
 	v, err := s.view(ctx, c.User, q.Where)
 	if err != nil || v.head.Last == 0 {
+		return Page{}, err
+	}
+	if err := c.Reads.Take(pageCost * s.limits.PageBytes); err != nil {
 		return Page{}, err
 	}
 	from, dir := MaxSeq, Backward

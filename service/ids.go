@@ -2,6 +2,7 @@ package service
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"time"
@@ -19,8 +20,9 @@ type Seq uint64
 // SessionID names one connection of this node, never used again while the process lives. 0 is none.
 type SessionID uint64
 
-// GroupID names a group: a UUIDv7 made by the server. Its first byte is never zero (the UUID's clock
-// passed that in 2004), which is what tells a group's ConvID from a pair's.
+// GroupID names a group: a UUID made by the server, of version 7, or of version 8 if it was asked for with a msgId.
+// Its first byte is never zero (the clock of version 7 passed that in 2004), which is what tells a group's ConvID
+// from a pair's.
 type GroupID [16]byte
 
 // NewGroupID makes an id for a group that is created now.
@@ -32,6 +34,17 @@ func NewGroupID(now time.Time) GroupID {
 	binary.BigEndian.PutUint32(g[0:], uint32(ms>>16))
 	binary.BigEndian.PutUint16(g[4:], uint16(ms))
 	g[6] = 0x70 | g[6]&0x0f
+	g[8] = 0x80 | g[8]&0x3f
+	return g
+}
+
+// namedGroupID is the id of the group that a user makes with a msgId: a UUIDv8 that follows from both, so that
+// the same request makes the same group. Nobody can make another user's.
+func namedGroupID(by UserID, msgID string) GroupID {
+	sum := sha256.Sum256(append(binary.BigEndian.AppendUint64([]byte("createGroup"), uint64(by)), msgID...))
+	g := GroupID(sum[:16])
+	g[0] |= 0x80 // not zero
+	g[6] = 0x80 | g[6]&0x0f
 	g[8] = 0x80 | g[8]&0x3f
 	return g
 }

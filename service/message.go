@@ -13,14 +13,19 @@ type NewMessage struct {
 	Content     string
 }
 
+// Settler hears that a message it has sent is over: answered, and pushed to everybody it concerns.
+type Settler interface{ Settle() }
+
 // Message stores a message and pushes it to everybody it concerns. It returns an error if the message is
-// refused at once; otherwise done runs exactly once, when the message is on the disk or was refused after all.
-func (s *Service) Message(t *Turn, c Caller, n NewMessage, done func(Appended, error)) error {
+// refused at once; otherwise done runs exactly once, when the message is on the disk or was refused after all,
+// and sender is told when all is done.
+func (s *Service) Message(t *Turn, c Caller, n NewMessage, sender Settler, done func(Appended, error)) error {
 	m, err := s.message(c, n)
 	if err != nil {
 		return err
 	}
 	t.appends = append(t.appends, Append{Message: m, Done: func(a Appended, err error) {
+		defer sender.Settle()
 		if err != nil {
 			done(a, messageError(err, n))
 			return

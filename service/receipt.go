@@ -1,6 +1,9 @@
 package service
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Confirmation says that the caller has received or read a conversation up to a message. It names messages,
 // or a seq.
@@ -30,10 +33,10 @@ func (s *Service) Confirm(ctx context.Context, c Caller, r Confirmation, done fu
 		return err
 	}
 	s.store.Mark([]Mark{{User: c.User, Conv: v.conv, State: r.State, Seq: seq, Done: func(m Marked, err error) {
-		done(err)
 		if err == nil {
 			s.tellSenders(c, v.conv, r.State, m, named)
 		}
+		done(err)
 	}}})
 	return nil
 }
@@ -53,12 +56,13 @@ func (s *Service) checkConfirmation(r Confirmation) error {
 }
 
 // confirmed finds the messages that a receipt names and may be news to their senders, and the seq up to
-// which it confirms. By seq that is everything since the old mark, of a long stretch the newest page.
-func (s *Service) confirmed(ctx context.Context, v view, r Confirmation) ([]Entry, Seq, error) {
+// which it confirms: for a former member that is at most the entry that removed him. By seq it names everything
+// since the old mark, of a long stretch the newest page.
+func (s *Service) confirmed(ctx context.Context, v view, r Confirmation) ([]Stamp, Seq, error) {
 	if len(r.MsgIDs) > 0 {
 		return s.confirmedByID(ctx, v, r.MsgIDs)
 	}
-	seq := min(r.Seq, v.head.Last)
+	seq := v.upTo(r.Seq)
 	tell, err := s.tellsSenders(ctx, v.conv)
 	if err != nil || !tell {
 		return nil, seq, err
@@ -74,12 +78,17 @@ func (s *Service) confirmed(ctx context.Context, v view, r Confirmation) ([]Entr
 	if seq <= old {
 		return nil, seq, nil
 	}
-	from := max(old+1, seq-min(seq, Seq(s.limits.Page))+1)
-	entries, err := s.read(ctx, v, from, int(seq-from+1), s.limits.PageBytes, Forward)
-	return entries, seq, err
+	named, err := s.stamps(ctx, v, StampQuery{
+		From: seq, Dir: Backward, Limit: s.limits.Page, Window: int(min(seq-old, confirmWindow)), Messages: true, Others: true, User: v.user,
+	})
+	slices.Reverse(named)
+	return named, seq, err
 }
 
-func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (named []Entry, seq Seq, err error) {
+// confirmWindow is how far back the messages that a receipt covers are looked for.
+const confirmWindow = 4096
+
+func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (named []Stamp, seq Seq, err error) {
 	for _, id := range ids {
 		found, err := s.store.Find(ctx, v.conv, id)
 		if err != nil {
@@ -87,7 +96,7 @@ func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (name
 		}
 		for _, e := range found {
 			if v.sees(e.Seq, e.Seq) && e.From != v.user {
-				named = append(named, e)
+				named = append(named, Stamp{Seq: e.Seq, From: e.From, Kind: e.Kind, MsgID: e.MsgID})
 				seq = max(seq, e.Seq)
 			}
 		}
@@ -117,7 +126,7 @@ func (s *Service) tellsSenders(ctx context.Context, c ConvID) (bool, error) {
 }
 
 // tellSenders signals the messages among named that the marks have moved over.
-func (s *Service) tellSenders(c Caller, conv ConvID, state State, m Marked, named []Entry) {
+func (s *Service) tellSenders(c Caller, conv ConvID, state State, m Marked, named []Stamp) {
 	before, after := m.Before.Delivered, m.After.Delivered
 	if state == StateRead {
 		before, after = m.Before.Read, m.After.Read

@@ -14,6 +14,9 @@ type Limits struct {
 	Page         int // entries of one page; default 200
 	PageDefault  int // entries of a page whose size was not asked for; default 50
 	PageBytes    int // Size of entries after which a page ends early; default 1 MiB
+
+	Changes       int // of groups that one user may have under way; default 4
+	AddsPerMinute int // how often others may put a user into a group within a minute; default 60; below 0: no limit
 }
 
 // Limits that are part of the protocol and not configurable.
@@ -29,11 +32,14 @@ func (l Limits) withDefaults() Limits {
 		value int
 	}{
 		{&l.Members, 10_000}, {&l.Groups, 2_000}, {&l.Content, 64 << 10}, {&l.Name, 256},
-		{&l.ReceiptGroup, 500}, {&l.Page, 200}, {&l.PageDefault, 50}, {&l.PageBytes, 1 << 20},
+		{&l.ReceiptGroup, 500}, {&l.Page, 200}, {&l.PageDefault, 50}, {&l.PageBytes, 1 << 20}, {&l.Changes, 4},
 	} {
 		if *f.field <= 0 {
 			*f.field = f.value
 		}
+	}
+	if l.AddsPerMinute == 0 {
+		l.AddsPerMinute = 60
 	}
 	return l
 }
@@ -45,11 +51,13 @@ type Service struct {
 	router Router
 	limits Limits
 	clock  func() time.Time
+	pace   *pace
 }
 
 // New makes a Service that keeps its data in store and reaches users through router.
 func New(store Store, router Router, limits Limits, clock func() time.Time) *Service {
-	return &Service{store: store, router: router, limits: limits.withDefaults(), clock: clock}
+	limits = limits.withDefaults()
+	return &Service{store: store, router: router, limits: limits, clock: clock, pace: newPace(limits, clock)}
 }
 
 // Limits are the limits in force.
@@ -62,6 +70,7 @@ type Caller struct {
 	Session SessionID
 	Claimed UserID
 	Claims  bool
+	Reads   *Reading // what a reading request may hold; nil: anything
 }
 
 func (c Caller) verify() error {

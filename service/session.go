@@ -36,15 +36,27 @@ func (s *Service) Sessions(ctx context.Context, c Caller, asked Limit, after str
 	if err != nil {
 		return nil, "", err
 	}
+	if err := c.Reads.Take(pageCost * s.limits.PageBytes); err != nil {
+		return nil, "", err
+	}
 	recent, more, err := s.recent(ctx, c.User, from, limit)
 	if err != nil {
 		return nil, "", err
 	}
-	page = make([]Session, len(recent))
+	size := 0
 	for i, v := range recent {
-		if page[i], err = s.session(ctx, v); err != nil {
+		if size >= s.limits.PageBytes {
+			recent, more = recent[:i], true
+			break
+		}
+		session, err := s.session(ctx, v)
+		if err != nil {
 			return nil, "", err
 		}
+		if session.Last != nil {
+			size += session.Last.Size()
+		}
+		page = append(page, session)
 	}
 	if more {
 		next = placeOf(recent[len(recent)-1]).String()
@@ -81,20 +93,19 @@ func (s *Service) session(ctx context.Context, v view) (Session, error) {
 	if out.Unread, err = s.store.Unread(ctx, v.user, v.conv, out.Marks.Read, v.spans, MaxUnread); err != nil {
 		return out, err
 	}
-	entries, err := s.read(ctx, v, MaxSeq, lastMessageScan, s.limits.PageBytes, Backward)
+	stamps, err := s.stamps(ctx, v, StampQuery{From: MaxSeq, Dir: Backward, Limit: 1, Window: lastMessageScan, Messages: true})
+	if err != nil || len(stamps) == 0 {
+		return out, err
+	}
+	entries, err := s.read(ctx, v, stamps[0].Seq, 1, s.limits.PageBytes, Backward)
+	if err != nil || len(entries) == 0 { // it has expired meanwhile
+		return out, err
+	}
+	stated, err := s.state(ctx, v.conv, entries)
 	if err != nil {
 		return out, err
 	}
-	for i := len(entries) - 1; i >= 0; i-- {
-		if entries[i].Kind == KindMessage {
-			stated, err := s.state(ctx, v.conv, entries[i:i+1])
-			if err != nil {
-				return out, err
-			}
-			out.Last = &stated[0]
-			break
-		}
-	}
+	out.Last = &stated[0]
 	return out, nil
 }
 

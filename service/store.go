@@ -55,6 +55,27 @@ type Marked struct {
 	Before, After Marks // equal if it moved nothing
 }
 
+// Stamp is what is known of an entry without its content.
+type Stamp struct {
+	Seq   Seq
+	From  UserID
+	Kind  EntryKind
+	Date  int64 // ServerDate
+	MsgID string
+	Size  int // about what Entry.Size gives, and not less
+}
+
+// StampQuery asks for the stamps of a conversation's entries.
+type StampQuery struct {
+	From     Seq
+	Limit    int // stamps
+	Window   int // entries that are looked at; 0: as many as it takes
+	Dir      Direction
+	Messages bool // leave out notices
+	Others   bool // leave out what User wrote or did
+	User     UserID
+}
+
 // Cursor says where the next page of a list begins. It is opaque; "" is the beginning.
 type Cursor string
 
@@ -80,7 +101,10 @@ type Store interface {
 	// Read gives up to limit entries from seq on, ascending, without holes, stopping early when their
 	// Sizes reach maxBytes (but never before the first). Forward from below First begins at First.
 	Read(ctx context.Context, c ConvID, from Seq, limit, maxBytes int, dir Direction) ([]Entry, error)
-	// Find gives the entries of c whose message has this msgId, at most one for each sender, newest first,
+	// Stamps gives the stamps of entries from seq on in the order of the direction, without reading contents.
+	// Forward from below First begins at First.
+	Stamps(ctx context.Context, c ConvID, q StampQuery) ([]Stamp, error)
+	// Find gives the entries of c that have this msgId, messages or notices, at most one for each sender, newest first,
 	// looking back over at least the last 1,024 entries. None is an empty result, not an error.
 	Find(ctx context.Context, c ConvID, msgID string) ([]Entry, error)
 	// Heads gives the head of each conversation, in the order asked.

@@ -35,16 +35,27 @@ func (db *DB) readable(ctx context.Context) error {
 // errExpired says that an entry expired between the moment it was found and the one it was read.
 var errExpired = errors.New("the entry has expired")
 
+// opAt gives the stored bytes of the entry that was located in a conversation.
+func opAt(tx *bbolt.Tx, c service.ConvID, at *located) ([]byte, error) {
+	if at.op != nil {
+		return at.op, nil
+	}
+	gid := at.gid()
+	if op := tx.Bucket(bucketLog).Get(keyOfGid(gid)); op != nil {
+		return op, nil
+	}
+	if gid < metaUint(tx, metaRetained) {
+		return nil, errExpired
+	}
+	return nil, fmt.Errorf("record %d, entry %d of conversation %x, is not in the log: %w", gid, at.seq, c, errDamaged)
+}
+
 // fetch makes the entry that was located in a conversation.
 func fetch(tx *bbolt.Tx, c service.ConvID, at *located) (service.Entry, error) {
-	gid, op := at.gid(), at.op
-	if op == nil {
-		if op = tx.Bucket(bucketLog).Get(keyOfGid(gid)); op == nil {
-			if gid < metaUint(tx, metaRetained) {
-				return service.Entry{}, errExpired
-			}
-			return service.Entry{}, fmt.Errorf("record %d, entry %d of conversation %x, is not in the log: %w", gid, at.seq, c, errDamaged)
-		}
+	gid := at.gid()
+	op, err := opAt(tx, c, at)
+	if err != nil {
+		return service.Entry{}, err
 	}
 	e, err := decodeEntry(gid, op)
 	if err == nil && (e.Conv != c || e.Seq != at.seq) {
