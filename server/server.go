@@ -35,8 +35,7 @@ type Server struct {
 	admin   *admin
 	pool    *pool
 
-	reads   *service.Budget // what reading requests hold
-	waiting atomic.Int64    // bytes that wait for clients that do not read
+	reads *service.Budget // what reading requests hold
 
 	sessionID atomic.Uint64
 	draining  atomic.Bool
@@ -174,7 +173,7 @@ func (srv *Server) flushLoops(deadline time.Time) {
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for time.Now().Before(deadline) && srv.syncLoops(deadline) {
-		left := srv.waiting.Load()
+		left := srv.stats.WaitingBytes.Load()
 		if left == 0 || left == last && time.Since(since) > flushPatience {
 			return
 		}
@@ -250,7 +249,9 @@ func (srv *Server) watchLoops(ctx context.Context) {
 }
 
 // overBudget reports whether too much waits for clients that do not read, all together.
-func (srv *Server) overBudget() bool { return srv.waiting.Load() > int64(srv.cfg.WaitingBytes) }
+func (srv *Server) overBudget() bool {
+	return srv.stats.WaitingBytes.Load() > int64(srv.cfg.WaitingBytes)
+}
 
 // canConnect reports whether a new client would be taken now.
 func (srv *Server) canConnect() bool {

@@ -28,7 +28,8 @@ type session struct {
 	discarded int    // bytes thrown away so far
 	handed    uint64 // bytes given to the network engine
 	taken     uint64 // of them, those that the socket had taken when it was looked at last
-	counted   int    // bytes of this connection in Server.waiting
+	counted   int    // bytes of this connection in Stats.WaitingBytes
+	unacked   int    // bytes that the kernel had and the client had not acknowledged, when it was asked last
 	parked    bool   // it is in loop.parked
 
 	// Written by the loop when the session binds, before bound is set; static from then on.
@@ -182,22 +183,37 @@ func (s *session) pause() (left bool) {
 	}
 	taken := s.handed - uint64(s.buffered)
 	s.mu.Unlock()
-	switch {
-	case !left:
-		waits = 0
-		s.stuckAt.Store(0)
-	case taken != s.taken || s.stuckAt.Load() == 0:
-		s.stuckAt.Store(max(1, s.srv.wheel.now()))
-	}
+	s.noteProgress(left, taken)
 	s.taken = taken
-	s.srv.waiting.Add(int64(waits - s.counted))
+	if !left {
+		waits = 0
+	}
+	s.srv.stats.WaitingBytes.Add(int64(waits - s.counted))
 	s.counted = waits
 	return left
 }
 
+// noteProgress notes since when the client has taken nothing although something waits.
+func (s *session) noteProgress(left bool, taken uint64) {
+	now, since := max(1, s.srv.wheel.now()), s.stuckAt.Load()
+	switch {
+	case !left:
+		s.stuckAt.Store(0)
+	case taken != s.taken || since == 0:
+		s.stuckAt.Store(now)
+	case now-since > s.srv.cfg.lookEvery():
+		// The kernel takes more only when a third of its buffer is free: what the client has taken until then
+		// shows in what is not acknowledged. To ask is a system call, so it is not done each time.
+		if n := unacked(s.conn.Fd()); n != s.unacked {
+			s.unacked = n
+			s.stuckAt.Store(now)
+		}
+	}
+}
+
 // uncount takes a connection that is closed out of what waits for all; on the loop only.
 func (s *session) uncount() {
-	s.srv.waiting.Add(int64(-s.counted))
+	s.srv.stats.WaitingBytes.Add(int64(-s.counted))
 	s.counted = 0
 }
 

@@ -18,6 +18,7 @@ type Stats struct {
 	Panics        atomic.Int64 // recovered
 	Frames        atomic.Int64
 	Waiting       atomic.Int64 // messages and requests that are not answered yet
+	WaitingBytes  atomic.Int64 // that wait for clients whose sockets take no more
 	Messages      atomic.Int64 // acknowledged, duplicates included
 	Pushes        atomic.Int64 // frames handed to sessions
 	Errors        atomic.Int64 // requests that got an error
@@ -32,7 +33,8 @@ func (s *Stats) Values() map[string]int64 {
 		"kicked": s.Kicked.Load(), "expired": s.Expired.Load(), "slowConsumers": s.SlowConsumers.Load(),
 		"dropped": s.Dropped.Load(), "missed": s.Missed.Load(), "acceptErrors": s.AcceptErrors.Load(),
 		"malformed": s.Malformed.Load(), "panics": s.Panics.Load(), "frames": s.Frames.Load(), "waiting": s.Waiting.Load(),
-		"messages": s.Messages.Load(), "pushes": s.Pushes.Load(), "errors": s.Errors.Load(),
+		"waitingBytes": s.WaitingBytes.Load(),
+		"messages":     s.Messages.Load(), "pushes": s.Pushes.Load(), "errors": s.Errors.Load(),
 		"busyErrors": s.BusyErrors.Load(), "encodeErrors": s.EncodeErrors.Load(),
 	}
 }
