@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/msgserver/msgserver/service"
 )
@@ -49,3 +50,22 @@ func (s *refusing) Append(batch []service.Append) {
 }
 
 func (s *refusing) Healthy() bool { return false }
+
+// stalledChanges answers changes of groups with busy, when it is released.
+type stalledChanges struct {
+	service.Store
+	changes atomic.Int32
+	release chan struct{}
+}
+
+func (s *stalledChanges) Group(context.Context, service.GroupID) (service.Group, error) {
+	return service.Group{}, service.ErrNotFound
+}
+
+func (s *stalledChanges) ChangeGroup(_ service.GroupChange, done func(service.GroupChanged, error)) {
+	s.changes.Add(1)
+	go func() {
+		<-s.release
+		done(service.GroupChanged{}, service.ErrBusy)
+	}()
+}
