@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vmihailenco/msgpack/v5"
@@ -188,7 +189,7 @@ func (ids *IDs) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return errNotIDs
 	}
 	f := flat{s: string(v), i: 1, ok: true}
-	list := IDs{}
+	list := make(IDs, 0, strings.Count(f.s, ",")+1)
 	for f.space(); f.peek() != ']'; f.space() {
 		token := f.decimal()
 		if !f.ok {
