@@ -202,14 +202,20 @@ func (r *reader) scalar() (Scalar, error) {
 		} else if s, ok := r.str(); ok && s == "" {
 			return "", nil
 		} else if ok && len(s) <= maxScalar {
-			quoted, _ := jsontext.AppendQuote(nil, s) // guard has seen that it is valid UTF-8
-			token = string(quoted)
+			token = quote(s)
 		}
 	}
 	if token == "" {
 		return "", errScalar
 	}
 	return Scalar(token), nil
+}
+
+// quote is the JSON token of a text of at most maxScalar bytes, which guard has seen to be valid UTF-8.
+func quote(s string) string {
+	var room [6*maxScalar + 2]byte
+	token, _ := jsontext.AppendQuote(room[:0], s)
+	return string(token)
 }
 
 // floatToken is the shortest JSON number that reads back as f, with a mark that it is no integer; none if
