@@ -41,12 +41,13 @@ type StatusBody struct {
 	SessionID         string `json:"sessionId"`                                                        // the group; "" in a personal conversation
 }
 
-// GroupCreated is the result of createGroup.
+// GroupCreated is the part of createGroup's result that a client of the seed knows; the whole is a GroupBody.
 type GroupCreated struct {
 	GroupID string `json:"groupId"`
 }
 
-// GroupBody is a group in answers, and the content of createGroupNoti and groupInfoUpdateNoti.
+// GroupBody is a group in answers, the content of createGroupNoti and groupInfoUpdateNoti, and with their userId and
+// seq the result of createGroup and updateGroupInfo.
 type GroupBody struct {
 	GroupID        string `json:"groupId"`
 	GroupName      string `json:"groupName"`
@@ -56,16 +57,18 @@ type GroupBody struct {
 	UpdateDate     int64  `json:"updateDate"`
 	CreateDate     int64  `json:"createDate"`
 	UserID         OptID  `json:"userId,omitzero" msgpack:"userId,omitempty"` // in a notice: who did it
-	Seq            uint64 `json:"seq,omitzero" msgpack:"seq,omitempty"`       // in a notice
+	Seq            uint64 `json:"seq,omitzero" msgpack:"seq,omitempty"`       // in a notice; none in a result when nothing changed
 }
 
-// MembersBody is the content of groupMembersAddNoti and groupMembersDelNoti, and without memberIds of deleteGroupNoti.
+// MembersBody is the content of groupMembersAddNoti and groupMembersDelNoti, and without memberIds of
+// deleteGroupNoti; and the result of the requests that caused them. When such a request changed nothing, its result
+// has empty memberIds, and neither seq nor serverReceiveDate.
 type MembersBody struct {
 	GroupID           string `json:"groupId"`
-	MemberIDs         IDs    `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
-	UserID            ID     `json:"userId"` // who did it
-	Seq               uint64 `json:"seq"`
-	ServerReceiveDate int64  `json:"serverReceiveDate"`
+	MemberIDs         IDs    `json:"memberIds,omitzero" msgpack:"memberIds,omitempty"` // nil in deleteGroupNoti
+	UserID            ID     `json:"userId"`                                           // who did it
+	Seq               uint64 `json:"seq,omitzero" msgpack:"seq,omitempty"`
+	ServerReceiveDate int64  `json:"serverReceiveDate,omitzero" msgpack:"serverReceiveDate,omitempty"`
 }
 
 // MessageInfo is the result of queryMessageInfo: the message, and for a group who has confirmed it.
@@ -110,11 +113,18 @@ type SessionList struct {
 
 // ErrorBody is the push receiveError and kickedNoti.
 type ErrorBody struct {
-	Code  int    `json:"code"`
-	Error string `json:"error"`
-	Label string `json:"label,omitempty" msgpack:"label,omitempty"` // of the request
-	MsgID string `json:"msgId,omitempty" msgpack:"msgId,omitempty"` // of the message
+	Code   int    `json:"code"`
+	Error  string `json:"error"`
+	Reason string `json:"reason,omitempty" msgpack:"reason,omitempty"` // in kickedNoti, one of those below
+	Label  string `json:"label,omitempty" msgpack:"label,omitempty"`   // of the request
+	MsgID  string `json:"msgId,omitempty" msgpack:"msgId,omitempty"`   // of the message
 }
+
+// Why kickedNoti closes a connection.
+const (
+	ReasonDevice = "device" // this device connected again
+	ReasonLimit  = "limit"  // the user has too many connections
+)
 
 // DrainBody is the push drainNoti.
 type DrainBody struct {

@@ -47,17 +47,23 @@ var errObject = &FieldError{Reason: "the body is not an object"}
 // Fields that the type does not have are ignored. No body is the empty object. Of a key that stands twice
 // JSON makes an error; MessagePack takes the last one.
 func Unmarshal(f Format, body []byte, v any) error {
-	switch f {
-	case JSON:
-		return unmarshalJSON(body, v)
-	case MsgPack:
-		return unmarshalMsgPack(body, v)
+	var err error
+	switch {
+	case f == JSON:
+		err = unmarshalJSON(body, v)
+	case f == MsgPack:
+		err = unmarshalMsgPack(body, v)
+	case len(body) != 0:
+		err = &SyntaxError{f, errors.New("there is a body, but the flags say that there is none")}
 	}
-	if len(body) != 0 {
-		return &SyntaxError{f, errors.New("there is a body, but the flags say that there is none")}
+	if s, ok := v.(settler); ok && err == nil {
+		return s.settle()
 	}
-	return nil
+	return err
 }
+
+// settler is a request with rules that its fields alone do not keep.
+type settler interface{ settle() error }
 
 // UnmarshalValue is Unmarshal for what a server sent, which only the frame bounds and which may be an array:
 // the result of queryGroupList is.
@@ -72,19 +78,20 @@ func UnmarshalValue(f Format, value []byte, v any) error {
 }
 
 func unmarshalJSON(body []byte, v any) error {
-	err := json.Unmarshal(body, v)
-	if err == nil {
-		if !startsWith(body, '{') {
-			return errObject // null is nothing to the library
-		}
-		return nil
+	if err := guardJSON(body); err != nil {
+		return err
 	}
-	// What the library says first may hide that the rest is no JSON at all.
-	if !jsontext.Value(body).IsValid() {
-		return &SyntaxError{JSON, syntaxReason(body, err)}
-	}
+	return decodeJSON(body, v)
+}
+
+// decodeJSON reads what has passed guardJSON, or a part of a document that the library has looked at.
+func decodeJSON(body []byte, v any) error {
 	if !startsWith(body, '{') {
-		return errObject
+		return errObject // null is nothing to the library
+	}
+	err := json.Unmarshal(body, v, jsontext.AllowDuplicateNames(true)) // there are none, and looking is dear
+	if err == nil {
+		return nil
 	}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
@@ -95,17 +102,6 @@ func unmarshalJSON(body []byte, v any) error {
 		return &FieldError{Field: strings.TrimPrefix(string(semantic.JSONPointer), "/"), Reason: reason}
 	}
 	return &FieldError{Reason: err.Error()}
-}
-
-func syntaxReason(body []byte, err error) error {
-	if syntactic := (*jsontext.SyntacticError)(nil); errors.As(err, &syntactic) {
-		return err
-	}
-	dec := jsontext.NewDecoder(bytes.NewReader(body))
-	if err := dec.SkipValue(); err != nil {
-		return err
-	}
-	return errors.New("there are bytes behind the JSON document")
 }
 
 func startsWith(body []byte, c byte) bool {
@@ -149,21 +145,4 @@ func AppendBody(dst []byte, f Format, v any) ([]byte, error) {
 	enc.UseCompactInts(true)
 	err := enc.Encode(v)
 	return buf.Bytes(), err
-}
-
-// TaskIDOf finds the taskId and msgId of a body that did not decode, as well as it can.
-func TaskIDOf(f Format, body []byte) (task TaskID, msgID string) {
-	var loose struct {
-		TaskID TaskID `json:"taskId"`
-	}
-	var named struct {
-		MsgID string `json:"msgId"`
-	}
-	if Unmarshal(f, body, &loose) != nil {
-		loose.TaskID = ""
-	}
-	if Unmarshal(f, body, &named) != nil || len(named.MsgID) > maxScalar {
-		named.MsgID = ""
-	}
-	return loose.TaskID, named.MsgID
 }

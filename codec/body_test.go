@@ -150,7 +150,7 @@ func TestTaskIDIsEchoedAsItCame(t *testing.T) {
 		{"large integer", codec.JSON, `{"taskId":123456789012345678901234567890}`, `123456789012345678901234567890`, true},
 		{"null", codec.JSON, `{"taskId":null}`, ``, true},
 		{"128 bytes", codec.JSON, `{"taskId":"` + strings.Repeat("x", 126) + `"}`, `"` + strings.Repeat("x", 126) + `"`, true},
-		{"129 bytes", codec.JSON, `{"taskId":"` + strings.Repeat("x", 127) + `"}`, ``, false},
+		{"130 bytes of digits", codec.JSON, `{"taskId":` + strings.Repeat("1", 130) + `}`, ``, false},
 		{"fraction", codec.JSON, `{"taskId":1.5}`, ``, false},
 		{"object", codec.JSON, `{"taskId":{}}`, ``, false},
 		{"string in msgpack", codec.MsgPack, "\x81\xa6taskId\xd9\x01a", "\xd9\x01a", true},
@@ -184,12 +184,34 @@ func TestTaskIDIsEchoedAsItCame(t *testing.T) {
 }
 
 func TestTaskIDOfABodyThatBreaksARule(t *testing.T) {
-	task, msgID := codec.TaskIDOf(codec.JSON, []byte(`{"userId":[],"taskId":7,"msgId":"m"}`))
-	if task != "7" || msgID != "m" {
-		t.Errorf("%q %q", task, msgID)
+	for _, tc := range []struct {
+		name, body  string
+		task, msgID string
+	}{
+		{"both", `{"userId":[],"taskId":"t","msgId":"m"}`, `"t"`, "m"},
+		{"a wrong taskId", `{"taskId":{"a":[1]},"msgId":"m"}`, "", "m"},
+		{"a wrong msgId", `{"msgId":[true],"taskId":"t"}`, `"t"`, ""},
+		{"empty ones", `{"msgId":"","taskId":""}`, "", ""},
+		{"null", `{"msgId":null,"taskId":null}`, "", ""},
+		{"long ones", `{"msgId":"` + strings.Repeat("x", 129) + `","taskId":"` + strings.Repeat("x", 129) + `"}`, "", ""},
+		{"escapes", `{"m\u0073gId":"a\n","taskId":"t"}`, `"t"`, "a\n"},
+		{"a list", `["taskId"]`, "", ""},
+	} {
+		for format, body := range inBoth(t, tc.body) {
+			task, msgID := codec.TaskIDOf(format, body)
+			want := codec.TaskID(tc.task)
+			if format == codec.MsgPack && want != "" {
+				want = codec.StringTask(format, strings.Trim(tc.task, `"`))
+			}
+			if task != want || msgID != tc.msgID {
+				t.Errorf("%s in %s: %q %q", tc.name, format, task, msgID)
+			}
+		}
 	}
-	if task, _ = codec.TaskIDOf(codec.JSON, []byte(`{"taskId":`)); task != "" {
-		t.Errorf("%q from a broken body", task)
+	for _, broken := range []string{`{"taskId":`, `{"taskId":7}x`, `{"taskId":7,"x":1,"x":1}`, `{"taskId":7,"taskId":7}`, ``} {
+		if task, _ := codec.TaskIDOf(codec.JSON, []byte(broken)); task != "" {
+			t.Errorf("%q from %s", task, broken)
+		}
 	}
 }
 

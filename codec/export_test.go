@@ -1,4 +1,8 @@
 package codec
 
-// Guard is what runs before any MessagePack decode.
-var Guard = guard
+// Guard and GuardJSON are what runs before any decode.
+var (
+	Guard       = guard
+	GuardJSON   = guardJSON
+	ErrDeepJSON = errDeepJSON
+)

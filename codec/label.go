@@ -11,13 +11,13 @@ const (
 	Message       Label = "message"       // request: MessageRequest → MessageStored (one-way without a taskId); push: MessageBody
 	MessageStatus Label = "messageStatus" // request: StatusRequest → {}; push: StatusBody
 
-	CreateGroup      Label = "createGroup"      // request: GroupRequest → GroupCreated
+	CreateGroup      Label = "createGroup"      // request: GroupRequest → GroupBody with seq
 	QueryGroupList   Label = "queryGroupList"   // request: GroupRequest → []GroupBody
-	AddGroupMembers  Label = "addGroupMembers"  // request: GroupRequest → {}
-	KickGroupMembers Label = "kickGroupMembers" // request: GroupRequest → {}
+	AddGroupMembers  Label = "addGroupMembers"  // request: GroupRequest → MembersBody
+	KickGroupMembers Label = "kickGroupMembers" // request: GroupRequest → MembersBody
 	QueryGroupInfo   Label = "queryGroupInfo"   // request: GroupRequest → GroupBody
-	UpdateGroupInfo  Label = "updateGroupInfo"  // request: GroupRequest → {}
-	DeleteGroup      Label = "deleteGroup"      // request: GroupRequest → {}
+	UpdateGroupInfo  Label = "updateGroupInfo"  // request: GroupRequest → GroupBody with seq
+	DeleteGroup      Label = "deleteGroup"      // request: GroupRequest → MembersBody of what it did
 
 	QueryMessageInfo    Label = "queryMessageInfo"    // request: InfoRequest → MessageInfo
 	QueryOfflineMessage Label = "queryOfflineMessage" // request: OfflineRequest → Timeline
@@ -31,8 +31,8 @@ const (
 	DeleteGroupNoti     Label = "deleteGroupNoti"     // push: MembersBody without memberIds
 
 	KickedNoti   Label = "kickedNoti"   // push: ErrorBody, the server closes this connection
+	MissedNoti   Label = "missedNoti"   // push: {}, pushes for this connection were dropped
 	DrainNoti    Label = "drainNoti"    // push: DrainBody, the server shuts down
-	MissedNoti   Label = "missedNoti"   // push: {}, pushes were dropped: catch up as after a bind
 	ReceiveError Label = "receiveError" // push: ErrorBody, a request without taskId or a frame went wrong
 )
 
@@ -43,7 +43,7 @@ var labels = func() map[string]Label {
 		CreateGroup, QueryGroupList, AddGroupMembers, KickGroupMembers, QueryGroupInfo, UpdateGroupInfo, DeleteGroup,
 		QueryMessageInfo, QueryOfflineMessage, QueryHistory, QuerySessionList,
 		CreateGroupNoti, GroupInfoUpdateNoti, GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti,
-		KickedNoti, DrainNoti, MissedNoti, ReceiveError,
+		KickedNoti, MissedNoti, DrainNoti, ReceiveError,
 	} {
 		byName[string(l)] = l
 	}

@@ -13,8 +13,8 @@ func DecodeMessage(f Format, body []byte, m *MessageRequest) error {
 	*m = MessageRequest{}
 	switch f {
 	case JSON:
-		if scanMessage(string(body), m) {
-			return nil
+		if done, err := scanMessage(string(body), m); done {
+			return err
 		}
 		*m = MessageRequest{}
 	case MsgPack:
@@ -26,10 +26,12 @@ func DecodeMessage(f Format, body []byte, m *MessageRequest) error {
 	return Unmarshal(f, body, m)
 }
 
-// scanMessage reports false for what it leaves to the library.
-func scanMessage(body string, m *MessageRequest) bool {
+// scanMessage reports done false for what it leaves to the library: fields of a wrong type, mostly.
+func scanMessage(body string, m *MessageRequest) (done bool, err error) {
 	f := openFlat(body)
 	var set uint16
+	var others names
+	top := others.open()
 	for key, more := f.next(true); more; key, more = f.next(false) {
 		switch key {
 		case "fromUserId":
@@ -46,21 +48,24 @@ func scanMessage(body string, m *MessageRequest) bool {
 			m.MsgID = f.text()
 		case "sendDate":
 			f.seen(&set, 4)
-			m.SendDate = Scalar(f.scalar())
+			m.SendDate = f.scalar()
 		case "msgContentType":
 			f.seen(&set, 5)
-			m.MsgContentType = SomeInteger(f.integer())
+			m.MsgContentType = f.integer()
 		case "sessionId":
 			f.seen(&set, 6)
 			m.SessionID = f.text()
 		case "taskId":
 			f.seen(&set, 7)
-			m.TaskID = TaskID(f.scalar())
+			m.TaskID = f.task()
 		default:
-			return false
+			f.unknown(&others, &top, key)
 		}
 	}
-	return f.ok
+	if f.err != nil {
+		return true, f.syntaxError()
+	}
+	return f.ok, nil
 }
 
 // readMessage reads a body that has passed guard.

@@ -39,6 +39,27 @@ func (r *reader) mapLen() (n int, ok bool) {
 	return 0, false
 }
 
+// arrayLen reads the head of a list; nil is reported apart.
+func (r *reader) arrayLen() (n int, null bool, err error) {
+	switch code := r.b[r.i]; {
+	case code == msgpcode.Nil:
+		r.i++
+		return 0, true, nil
+	case msgpcode.IsFixedArray(code):
+		r.i++
+		return int(code & msgpcode.FixedArrayMask), false, nil
+	case code == msgpcode.Array16:
+		n = int(be(r.b[r.i+1 : r.i+3]))
+		r.i += 3
+		return n, false, nil
+	case code == msgpcode.Array32:
+		n = int(be(r.b[r.i+1 : r.i+5]))
+		r.i += 5
+		return n, false, nil
+	}
+	return 0, false, errNotIDs
+}
+
 // str reads a string; nil is "".
 func (r *reader) str() (s string, ok bool) {
 	code := r.b[r.i]
@@ -155,7 +176,7 @@ func (r *reader) integer(o *OptInteger) error {
 	return o.set(r.digits())
 }
 
-// scalar reads a value that is kept as a JSON token.
+// scalar reads a value that is kept as a JSON token; nil and "" are none.
 func (r *reader) scalar() (Scalar, error) {
 	code := r.b[r.i]
 	token := ""
@@ -178,15 +199,23 @@ func (r *reader) scalar() (Scalar, error) {
 	default:
 		if n, ok := r.int(); ok {
 			token = strconv.FormatInt(n, 10)
-		} else if s, ok := r.str(); ok && len(s) <= maxScalar {
-			quoted, _ := jsontext.AppendQuote(nil, s) // guard has seen that it is valid UTF-8
-			token = string(quoted)
+		} else if s, ok := r.str(); ok && s == "" {
+			return "", nil
+		} else if ok && len(s) <= maxScalar {
+			token = quote(s)
 		}
 	}
-	if len(token) == 0 || len(token) > maxScalar {
+	if token == "" {
 		return "", errScalar
 	}
 	return Scalar(token), nil
+}
+
+// quote is the JSON token of a text of at most maxScalar bytes, which guard has seen to be valid UTF-8.
+func quote(s string) string {
+	var room [6*maxScalar + 2]byte
+	token, _ := jsontext.AppendQuote(room[:0], s)
+	return string(token)
 }
 
 // floatToken is the shortest JSON number that reads back as f, with a mark that it is no integer; none if
@@ -202,7 +231,7 @@ func floatToken(f float64) string {
 	return token + ".0"
 }
 
-// task reads a taskId: the bytes of a string or an integer.
+// task reads a taskId: the bytes of a string or an integer; nil and "" are none.
 func (r *reader) task() (TaskID, error) {
 	start := r.i
 	if r.b[r.i] == msgpcode.Nil {
@@ -215,12 +244,13 @@ func (r *reader) task() (TaskID, error) {
 		isInt = true
 	}
 	if !isInt {
-		if _, isStr := r.str(); !isStr {
+		s, isStr := r.str()
+		if !isStr || len(s) > maxScalar {
 			return "", errTask
 		}
-	}
-	if r.i-start > maxScalar {
-		return "", errTask
+		if s == "" {
+			return "", nil
+		}
 	}
 	return TaskID(r.b[start:r.i]), nil
 }

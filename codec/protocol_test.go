@@ -245,12 +245,12 @@ func resultOf(l codec.Label) any {
 		return &codec.MessageStored{}
 	case codec.QueryMessageInfo:
 		return &codec.MessageInfo{}
-	case codec.CreateGroup:
-		return &codec.GroupCreated{}
 	case codec.QueryGroupList:
 		return &[]codec.GroupBody{}
-	case codec.QueryGroupInfo:
+	case codec.QueryGroupInfo, codec.CreateGroup, codec.UpdateGroupInfo:
 		return &codec.GroupBody{}
+	case codec.AddGroupMembers, codec.KickGroupMembers, codec.DeleteGroup:
+		return &codec.MembersBody{}
 	case codec.QueryOfflineMessage, codec.QueryHistory:
 		return &codec.Timeline{}
 	case codec.QuerySessionList:
@@ -269,6 +269,8 @@ func pushOf(l codec.Label) any {
 		return &codec.GroupBody{}
 	case codec.GroupMembersAddNoti, codec.GroupMembersDelNoti, codec.DeleteGroupNoti:
 		return &codec.MembersBody{}
+	case codec.MissedNoti:
+		return &codec.Empty{}
 	case codec.DrainNoti:
 		return &codec.DrainBody{}
 	}

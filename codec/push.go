@@ -64,14 +64,16 @@ func DecodeMessagePush(f Format, body []byte, m *MessageBody) error {
 func scanPush(body string, m *MessageBody) bool {
 	f := openFlat(body)
 	var set uint16
+	var others names
+	top := others.open()
 	for key, more := f.next(true); more; key, more = f.next(false) {
 		switch key {
 		case "fromUserId":
 			f.seen(&set, 0)
-			m.FromUserID = f.id().ID
+			m.FromUserID = f.requiredID()
 		case "toUserId":
 			f.seen(&set, 1)
-			m.ToUserID = f.id().ID
+			m.ToUserID = f.requiredID()
 		case "contentStr":
 			f.seen(&set, 2)
 			m.ContentStr = f.text()
@@ -80,7 +82,7 @@ func scanPush(body string, m *MessageBody) bool {
 			m.MsgID = f.text()
 		case "sendDate":
 			f.seen(&set, 4)
-			m.SendDate = Scalar(f.scalar())
+			m.SendDate = f.scalar()
 		case "msgContentType":
 			f.seen(&set, 5)
 			m.MsgContentType, f.ok = f.plainInt()
@@ -97,7 +99,7 @@ func scanPush(body string, m *MessageBody) bool {
 			f.seen(&set, 9)
 			m.Seq = f.uint()
 		default:
-			return false
+			f.unknown(&others, &top, key)
 		}
 	}
 	return f.ok

@@ -1,5 +1,7 @@
 package codec
 
+import "fmt"
+
 // The bodies that clients send. A field that was absent has its zero value; unknown fields are ignored.
 
 // Bind is the body of getUserId.
@@ -24,14 +26,42 @@ type MessageRequest struct {
 
 // GroupRequest is the body of every group label; each uses the fields it needs.
 type GroupRequest struct {
-	UserID         OptID   `json:"userId,omitzero" msgpack:"userId,omitempty"`
-	GroupID        string  `json:"groupId,omitempty" msgpack:"groupId,omitempty"`
-	GroupName      *string `json:"groupName,omitzero" msgpack:"groupName,omitempty"`
-	GroupHeadImage *string `json:"groupHeadImage,omitzero" msgpack:"groupHeadImage,omitempty"`
-	Creator        OptID   `json:"creator,omitzero" msgpack:"creator,omitempty"`
-	MemberIDs      IDs     `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
-	MsgID          string  `json:"msgId,omitempty" msgpack:"msgId,omitempty"`
-	TaskID         TaskID  `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
+	UserID         OptID    `json:"userId,omitzero" msgpack:"userId,omitempty"`
+	GroupID        string   `json:"groupId,omitempty" msgpack:"groupId,omitempty"`
+	GroupName      *string  `json:"groupName,omitzero" msgpack:"groupName,omitempty"`           // nil when it came as ""
+	GroupHeadImage *string  `json:"groupHeadImage,omitzero" msgpack:"groupHeadImage,omitempty"` // nil when it came as ""
+	Creator        OptID    `json:"creator,omitzero" msgpack:"creator,omitempty"`
+	MemberIDs      IDs      `json:"memberIds,omitzero" msgpack:"memberIds,omitempty"`
+	Clear          []string `json:"clear,omitempty" msgpack:"clear,omitempty"` // names of fields to empty
+	MsgID          string   `json:"msgId,omitempty" msgpack:"msgId,omitempty"` // of a change
+	TaskID         TaskID   `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
+}
+
+// maxClear bounds Clear: there is one name in it today.
+const maxClear = 8
+
+// settle takes "" for absent, as clients of the seed mean it, and looks at Clear.
+func (r *GroupRequest) settle() error {
+	r.GroupName, r.GroupHeadImage = unlessEmpty(r.GroupName), unlessEmpty(r.GroupHeadImage)
+	if len(r.Clear) > maxClear {
+		return &FieldError{Field: "clear", Reason: "more names than there are fields to empty"}
+	}
+	for _, name := range r.Clear {
+		switch {
+		case name != "groupHeadImage":
+			return &FieldError{Field: "clear", Reason: fmt.Sprintf("%.100q is not a field that can be emptied", name)}
+		case r.GroupHeadImage != nil:
+			return &FieldError{Field: "clear", Reason: "groupHeadImage cannot be emptied and set at once"}
+		}
+	}
+	return nil
+}
+
+func unlessEmpty(s *string) *string {
+	if s != nil && *s == "" {
+		return nil
+	}
+	return s
 }
 
 // StatusRequest is the body of messageStatus: a receipt, by msgIds or by seq.

@@ -3,13 +3,14 @@ package codec
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
-// maxScalar bounds a sendDate and a taskId, in bytes.
+// maxScalar bounds a sendDate and a taskId, in bytes of what they stand for.
 const maxScalar = 128
 
 var (
@@ -30,15 +31,35 @@ func (s *Scalar) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	switch kind := v.Kind(); {
-	case kind == 'n':
-		*s = ""
-	case kind == '{' || kind == '[' || len(v) > maxScalar:
-		return errScalar
-	default:
-		*s = Scalar(v)
+	*s, err = jsonScalar(string(v))
+	return err
+}
+
+// jsonScalar keeps a valid token; "" is absent, as null is.
+func jsonScalar(token string) (Scalar, error) {
+	switch c := token[0]; {
+	case c == 'n', token == `""`:
+		return "", nil
+	case c == '{', c == '[', !fits(token):
+		return "", errScalar
 	}
-	return nil
+	return Scalar(token), nil
+}
+
+// fits reports whether what a token stands for has at most maxScalar bytes: quotes do not count, and escapes as
+// what they stand for.
+func fits(token string) bool {
+	if token[0] != '"' {
+		return len(token) <= maxScalar
+	}
+	if len(token) <= maxScalar+2 {
+		return true
+	}
+	if len(token) > 6*maxScalar+2 || strings.IndexByte(token, '\\') < 0 { // \u00XX is the longest that a byte can be
+		return false
+	}
+	text, err := jsontext.AppendUnquote(nil, token)
+	return err == nil && len(text) <= maxScalar
 }
 
 // MarshalJSONTo writes the token.
@@ -143,20 +164,14 @@ func (t *TaskID) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return err
 }
 
+// jsonTask keeps a valid token; "" is absent, as null is.
 func jsonTask(token string) (TaskID, error) {
-	switch {
-	case token == "null":
+	switch c := token[0]; {
+	case c == 'n', token == `""`:
 		return "", nil
-	case len(token) > maxScalar:
+	case !fits(token):
 		return "", errTask
-	case token[0] == '"':
-		return TaskID(token), nil
-	case token[0] == '-' || token[0] >= '0' && token[0] <= '9':
-		for i := range len(token) {
-			if c := token[i]; c == '.' || c == 'e' || c == 'E' {
-				return "", errTask
-			}
-		}
+	case c == '"', (c == '-' || c >= '0' && c <= '9') && !strings.ContainsAny(token, ".eE"):
 		return TaskID(token), nil
 	}
 	return "", errTask

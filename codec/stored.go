@@ -36,6 +36,8 @@ func DecodeMessageStored(f Format, result []byte, m *MessageStored) error {
 func scanStored(result string, m *MessageStored) bool {
 	f := openFlat(result)
 	var set uint16
+	var others names
+	top := others.open()
 	for key, more := f.next(true); more; key, more = f.next(false) {
 		switch key {
 		case "msgId":
@@ -51,7 +53,7 @@ func scanStored(result string, m *MessageStored) bool {
 			f.seen(&set, 3)
 			m.State = int(f.uint())
 		default:
-			return false
+			f.unknown(&others, &top, key)
 		}
 	}
 	return f.ok

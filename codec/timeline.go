@@ -15,14 +15,14 @@ func (t *TimelineItem) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		LabelName Label          `json:"labelName"`
 		Content   jsontext.Value `json:"content"`
 	}
-	if err := unmarshalJSON(v, &raw); err != nil {
+	if err := decodeJSON(v, &raw); err != nil {
 		return err
 	}
 	t.LabelName, t.Content = raw.LabelName, contentOf(raw.LabelName)
 	if len(raw.Content) == 0 {
 		return nil
 	}
-	return unmarshalJSON(raw.Content, t.Content)
+	return decodeJSON(raw.Content, t.Content)
 }
 
 // DecodeMsgpack reads an entry into the type that its label stands for.
