@@ -69,12 +69,12 @@ func (s *session) mayBind(req *codec.Bind) error {
 
 // kick tells the client why it has to go, and closes.
 func (s *session) kick(sameDevice bool) {
-	reason := "too many connections of this user: the oldest is closed"
+	body := codec.ErrorBody{Code: int(service.Conflict), Reason: codec.ReasonLimit, Error: "too many connections of this user: the oldest is closed"}
 	if sameDevice {
-		reason = "this device has connected again"
+		body.Reason, body.Error = codec.ReasonDevice, "this device has connected again"
 	}
 	s.srv.stats.Kicked.Add(1)
-	frame, err := codec.AppendPush(nil, s.format, codec.KickedNoti, &codec.ErrorBody{Code: int(service.Conflict), Error: reason})
+	frame, err := codec.AppendPush(nil, s.format, codec.KickedNoti, &body)
 	if err != nil {
 		s.kill()
 		return

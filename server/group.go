@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
@@ -52,6 +53,9 @@ func (srv *Server) queryGroupInfo(ctx context.Context, c service.Caller, r *code
 
 func (srv *Server) updateGroupInfo(ctx context.Context, c service.Caller, r *codec.GroupRequest) (any, error) {
 	update := service.GroupUpdate{Name: r.GroupName, HeadImage: r.GroupHeadImage}
+	if slices.Contains(r.Clear, "groupHeadImage") {
+		update.HeadImage = new(string)
+	}
 	if r.Creator.Set {
 		creator := service.UserID(r.Creator.ID)
 		update.Creator = &creator
