@@ -27,6 +27,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("group", s.testGroup)
 	t.Run("span", s.testSpan)
 	t.Run("read", s.testRead)
+	t.Run("stamps", s.testStamps)
 	t.Run("find", s.testFind)
 	t.Run("unread", s.testUnread)
 	t.Run("list", s.testList)
