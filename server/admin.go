@@ -26,6 +26,8 @@ type admin struct {
 //	/stats    the counters of server and store, what the process costs, where it runs and what it is, as JSON
 //	/debug/pprof/  profiles of the running process
 //	/backup   a backup of the store, if it can make one; cut off if it fails
+//
+// Who asks must know this machine by a name of its own: see hostGuard.
 func listenAdmin(srv *Server, addr string) (*admin, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -40,7 +42,8 @@ func listenAdmin(srv *Server, addr string) (*admin, error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	a := &admin{listener: l, server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: hostGuard{srv.cfg.AdminHosts, mux}, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		DisableGeneralOptionsHandler: true, // it would answer any host
 	}}
 	go func() { _ = a.server.Serve(l) }() // ends with close
 	return a, nil
