@@ -2,16 +2,22 @@ package server_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/msgserver/msgserver/server"
+	"github.com/msgserver/msgserver/service"
 )
 
 func TestTheNetworkReachedTheAdminAddress(t *testing.T) {
@@ -126,6 +132,7 @@ func TestOddRequestsReachedTheAdminAddress(t *testing.T) {
 		"GET /nothing HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n":                   403,
 		"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n":                      403,
 		"POST /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":                      405,
+		"HEAD /backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":                      200,
 	} {
 		if status, body := sayAdmin(t, n, request); status != want {
 			t.Errorf("%.80q: %d %q, want %d", request, status, body, want)
@@ -149,5 +156,279 @@ func TestForeignPagesAskedTheAdminAddress(t *testing.T) {
 		if status != want || want == 403 && !strings.Contains(body, "pages of") {
 			t.Errorf("%q: %d %q, want %d", header, status, body, want)
 		}
+	}
+}
+
+func TestProfilesRanForHours(t *testing.T) {
+	n := start(t, server.Config{Admin: "127.0.0.1:0"})
+	for path, want := range map[string]int{
+		"profile?seconds=61": 400, "trace?seconds=61": 400, "heap?seconds=3600": 400, "profile?seconds=0": 400, "trace?seconds=NaN": 400,
+		"trace?seconds=Inf": 400, "profile?seconds=-1": 400, "profile?seconds=1x": 400, "profile?seconds=1e9": 400, "trace?seconds=60.5": 400,
+		"profile?seconds=61&seconds=1": 400,
+		"trace?seconds=0.01":           200, "heap": 200, "profile?seconds=1": 200,
+	} {
+		status, body := sayAdmin(t, n, "GET /debug/pprof/"+path+" HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n")
+		if status != want || want == 400 && !strings.Contains(body, "at most 60") {
+			t.Errorf("%s: %d %.100q, want %d", path, status, body, want)
+		}
+	}
+}
+
+// descriptors is how many files and connections this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(all)
+}
+
+// TestIdleConnectionsTookTheDescriptors opens 1,500 connections that say nothing.
+func TestIdleConnectionsTookTheDescriptors(t *testing.T) {
+	var fds syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &fds); err != nil || fds.Cur < 4000 {
+		t.Skip("it needs 4,000 descriptors", err)
+	}
+	const many = 1500
+	n := start(t, server.Config{Admin: "127.0.0.1:0"})
+	before := descriptors(t)
+	idle := make([]net.Conn, many)
+	for i := range idle {
+		idle[i] = dialAdmin(t, n)
+	}
+	for i, c := range idle[server.AdminConns:] {
+		if status, body := readAnswer(t, c); status != 503 || !strings.Contains(body, "connections") {
+			t.Fatalf("connection %d: %d %q", server.AdminConns+i, status, body)
+		}
+	}
+	if took := descriptors(t) - before - many; took > server.AdminConns {
+		t.Errorf("the server's side of %d idle connections takes %d descriptors", many, took)
+	}
+	for _, c := range idle[:8] {
+		c.Close()
+	}
+	eventually(t, "a fresh connection is answered", func() bool {
+		c := dialAdmin(t, n)
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			return false // it was refused already
+		}
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		return r.StatusCode == 200
+	})
+}
+
+// TestHalfRequestsStayed: without a whole request a connection ends after the header timeout.
+func TestHalfRequestsStayed(t *testing.T) {
+	server.ImpatientAdmin(t, 50*time.Millisecond, time.Minute)
+	n := start(t, server.Config{Admin: "127.0.0.1:0"})
+	for _, half := range []string{
+		"", "G", "GET /readyz HT", "GET /readyz HTTP/1.1\r\nHost: loc", "GET /readyz HTTP/1.1\r\nHost: localhost\r\n",
+		"POST /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf",
+	} {
+		c := dialAdmin(t, n)
+		if _, err := io.WriteString(c, half); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after %q it stays", half)
+		}
+	}
+}
+
+// failing is a listener whose first accepts fail.
+type failing struct {
+	net.Listener
+	left  atomic.Int32
+	tries atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	f.tries.Add(1)
+	if left := f.left.Add(-1); left >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: []error{syscall.EMFILE, syscall.ENOBUFS, syscall.EPERM}[left%3]}
+	}
+	return f.Listener.Accept()
+}
+
+// TestAFailedAcceptEndedTheAdminAddress: http.Server gives up after some errors; and none may make it spin.
+func TestAFailedAcceptEndedTheAdminAddress(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &failing{Listener: l}
+	f.left.Store(5)
+	limited := server.NewAdminListener(f)
+	began := time.Now()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	taken, err := limited.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken.Close()
+	if tries, took := f.tries.Load(), time.Since(began); tries != 6 || took < 150*time.Millisecond { // 5+10+20+40+80
+		t.Errorf("%d tries in %v", tries, took)
+	}
+	f.left.Store(1 << 30)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := limited.Accept()
+		ended <- err
+	}()
+	tries := f.tries.Load()
+	eventually(t, "it tries again", func() bool { return f.tries.Load() >= tries+8 }) // now it pauses for long
+	f.left.Store(0)
+	limited.Close()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("it ends with %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("it does not end")
+	}
+}
+
+// backup is a store whose backup is what the test writes.
+type backup struct {
+	service.Store
+	write func(context.Context, io.Writer) error
+	ended chan error
+}
+
+func (b *backup) Backup(ctx context.Context, w io.Writer) error {
+	err := b.write(ctx, w)
+	b.ended <- err
+	return err
+}
+
+func (b *backup) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-b.ended:
+		return err
+	case <-time.After(patience):
+		t.Fatal("the backup goes on")
+		return nil
+	}
+}
+
+func endless(_ context.Context, w io.Writer) error {
+	for block := make([]byte, 1<<20); ; {
+		if _, err := w.Write(block); err != nil {
+			return err
+		}
+	}
+}
+
+// TestAStalledReaderHeldABackup: it takes the head, and nothing more.
+func TestAStalledReaderHeldABackup(t *testing.T) {
+	server.ImpatientAdmin(t, 5*time.Second, 100*time.Millisecond)
+	store := &backup{write: endless, ended: make(chan error, 1)}
+	n := startOn(t, server.Config{Admin: "127.0.0.1:0"}, store)
+	c := dialAdmin(t, n)
+	io.WriteString(c, "GET /backup HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if _, err := c.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if store.end(t) == nil {
+		t.Error("the backup believes that it was read")
+	}
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection ends with %v", err)
+	}
+}
+
+// TestAStalledReaderOfAnyEndpointStayed asks again and again, and reads nothing.
+func TestAStalledReaderOfAnyEndpointStayed(t *testing.T) {
+	server.ImpatientAdmin(t, 5*time.Second, 100*time.Millisecond)
+	n := start(t, server.Config{Admin: "127.0.0.1:0"})
+	for _, path := range []string{"/stats", "/debug/pprof/goroutine?debug=2", "/nothing"} {
+		c := dialAdmin(t, n)
+		requests := []byte(strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 100))
+		var err error
+		for err == nil {
+			_, err = c.Write(requests)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays", path)
+		}
+	}
+}
+
+// TestASlowReaderLostItsBackup: it takes a little each time, for many times as long as it may take nothing. (The kernel does
+// not tell a writer of less than some hundred KiB.)
+func TestASlowReaderLostItsBackup(t *testing.T) {
+	const stall = 200 * time.Millisecond
+	server.ImpatientAdmin(t, 5*time.Second, stall)
+	var enough atomic.Bool
+	stop := errors.New("this was all")
+	store := &backup{ended: make(chan error, 1), write: func(_ context.Context, w io.Writer) error {
+		for block := make([]byte, 8<<20); !enough.Load(); { // which takes longer than a stall
+			if _, err := w.Write(block); err != nil {
+				return err
+			}
+		}
+		return stop
+	}}
+	n := startOn(t, server.Config{Admin: "127.0.0.1:0"}, store)
+	c := dialAdmin(t, n)
+	io.WriteString(c, "GET /backup HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	tick := time.NewTicker(stall / 4)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < 8*stall; <-tick.C {
+		if _, err := io.ReadFull(c, make([]byte, 256<<10)); err != nil {
+			t.Fatalf("after %v: %v", time.Since(began), err)
+		}
+	}
+	enough.Store(true)
+	io.Copy(io.Discard, c)
+	if err := store.end(t); err != stop {
+		t.Errorf("the backup ends with %v", err)
+	}
+}
+
+// TestALongBackupIsNotCut: the deadlines of a request do not run on while it is answered.
+func TestALongBackupIsNotCut(t *testing.T) {
+	const header = 50 * time.Millisecond
+	server.ImpatientAdmin(t, header, time.Minute)
+	store := &backup{ended: make(chan error, 1), write: func(ctx context.Context, w io.Writer) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * header):
+		}
+		_, err := io.WriteString(w, "all of it")
+		return err
+	}}
+	n := startOn(t, server.Config{Admin: "127.0.0.1:0"}, store)
+	status, body := sayAdmin(t, n, "GET /backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	if err := store.end(t); status != 200 || body != "all of it" || err != nil {
+		t.Errorf("%d %q, %v", status, body, err)
+	}
+}
+
+// TestALeaverHeldABackup: that the client has gone is noticed while nothing is written.
+func TestALeaverHeldABackup(t *testing.T) {
+	store := &backup{ended: make(chan error, 1), write: func(ctx context.Context, _ io.Writer) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	n := startOn(t, server.Config{Admin: "127.0.0.1:0"}, store)
+	c := dialAdmin(t, n)
+	io.WriteString(c, "GET /backup HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	c.Close()
+	if err := store.end(t); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
 	}
 }
