@@ -13,6 +13,8 @@ import (
 const (
 	// sessionPage is how many conversations are listed at a time; the protocol's limit.
 	sessionPage = 200
+	// missedDelay is how long what the server dropped waits for what is being fetched already.
+	missedDelay = 5 * time.Second
 	// confirmEvery is how long deliveries gather before they are confirmed.
 	confirmEvery = 50 * time.Millisecond
 )
@@ -61,8 +63,18 @@ func (c *Client) syncList(ctx context.Context, conn *Conn) error {
 // fetchMissing asks for what the feed wants, page by page.
 func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 	for caughtUp := false; ; {
+		now := time.Now()
 		c.mu.Lock()
-		want, ok, wait, idle := c.feed.want(time.Now())
+		if c.takeMissed(caughtUp, now) {
+			c.mu.Unlock()
+			c.tell(State{Phase: Online})
+			if err := c.syncList(ctx, conn); err != nil {
+				return err
+			}
+			caughtUp = false
+			continue
+		}
+		want, ok, wait, idle := c.feed.want(now)
 		change := c.lag.wait()
 		c.mu.Unlock()
 		if idle && !caughtUp {
@@ -70,11 +82,10 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 			if err != nil {
 				return err
 			}
-			if found {
-				continue
+			if caughtUp = !found; caughtUp {
+				c.tell(State{Phase: CaughtUp})
 			}
-			caughtUp = true
-			c.tell(State{Phase: CaughtUp})
+			continue
 		}
 		if !ok {
 			if err := waitFor(ctx, change, wait); err != nil {
@@ -86,6 +97,18 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 			return err
 		}
 	}
+}
+
+// takeMissed reports whether the list has to be read again, because the server has dropped pushes; c.mu is held. That
+// waits for the end of the present catch-up, so that many notices cause one more; but not long, since with an
+// application that is always behind it has no end.
+func (c *Client) takeMissed(caughtUp bool, now time.Time) bool {
+	if c.missed.IsZero() || !caughtUp && now.Sub(c.missed) < missedDelay {
+		return false
+	}
+	c.missed = time.Time{}
+	c.feed.beginSync()
+	return true
 }
 
 // discover looks for conversations that are not in the list and that this device never heard of: groups that the

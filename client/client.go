@@ -49,6 +49,7 @@ type Client struct {
 	busy     backoff       // guarded by mu: of pause
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
+	missed   time.Time     // guarded by mu: since when the server has dropped pushes that were not looked for yet
 	err      error         // guarded by mu: why it stopped
 	changed  bell          // guarded by mu: conn, outbox, what is confirmed, draining or err
 	arrived  bell          // guarded by mu: there is something in the feed to take, or err
@@ -176,6 +177,13 @@ func (c *Client) pushed(p Push) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.drain = min(max(time.Duration(body.RetryAfterMs)*time.Millisecond, 0), c.opts.RetryMax)
+	case *codec.Empty: // missedNoti
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.missed.IsZero() {
+			c.missed = time.Now()
+		}
+		c.lag.ring()
 	default:
 		e, ok := entryOf(c.user, p.Label, p.Body)
 		if !ok {

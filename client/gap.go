@@ -5,8 +5,8 @@ import "time"
 // This file is the part of the feed that finds out what is missing: after a connection was lost, behind a gap,
 // and where there was no room for what came.
 
-// beginSync comes before a connection is made. Then the list of conversations is read: listed takes its
-// lines, endSync ends it.
+// beginSync comes before a connection is made, or when the server has dropped pushes. Then the list of conversations
+// is read: listed takes its lines, endSync ends it.
 func (f *feed) beginSync() {
 	f.syncs++
 	f.fresh = false

@@ -18,6 +18,7 @@ import (
 //	groupMembersAddNoti, …DelNoti, deleteGroupNoti *codec.MembersBody
 //	receiveError, kickedNoti                       *codec.ErrorBody
 //	drainNoti                                      *codec.DrainBody
+//	missedNoti                                     *codec.Empty
 type Push struct {
 	Label codec.Label
 	Body  any
@@ -61,6 +62,8 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 		p.Body, err = decode[codec.GroupBody](f)
 	case codec.GroupMembersAddNoti, codec.GroupMembersDelNoti, codec.DeleteGroupNoti:
 		p.Body, err = decode[codec.MembersBody](f)
+	case codec.MissedNoti:
+		p.Body, err = decode[codec.Empty](f)
 	case codec.DrainNoti:
 		p.Body, err = decode[codec.DrainBody](f)
 	case codec.ReceiveError, codec.KickedNoti:

@@ -94,6 +94,7 @@ func (g *ghosts) exorcise(now time.Time) bool {
 func (c *Client) session() (lived time.Duration, err error) {
 	c.mu.Lock()
 	c.feed.beginSync()
+	c.missed = time.Time{} // this finds it, too
 	c.mu.Unlock()
 	conn, err := c.connect()
 	if err != nil {

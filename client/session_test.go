@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -305,4 +306,93 @@ func TestReceipts(t *testing.T) {
 	if diff := cmp.Diff([]receipt{{client.Conversation{Peer: 2}, "m", 3}, {client.Conversation{Group: "g"}, "n", 2}}, receipts); diff != "" {
 		t.Errorf("receipts (-want +got):\n%s", diff)
 	}
+}
+
+// TestPushesThatTheServerDropped: missedNoti has the client look for what it missed, and many of them during one
+// catch-up are one more.
+func TestPushesThatTheServerDropped(t *testing.T) {
+	for _, format := range formats {
+		t.Run(format.String(), func(t *testing.T) {
+			var lists atomic.Int32
+			var log atomic.Uint64 // the seq of the last message of user 2
+			missed := make(chan bool)
+			addr := scripted(t, func(p *peer) {
+				p.bind()
+				tell := func(times int) {
+					for range times {
+						p.push(codec.MissedNoti, struct {
+							UserSeq int `json:"userSeq"` // of a newer server
+						}{5})
+					}
+				}
+				go func() {
+					for range missed {
+						tell(1)
+					}
+				}()
+				p.attend(func(r request) bool {
+					head := log.Load()
+					switch r.label {
+					case codec.QuerySessionList:
+						if lists.Add(1) == 2 {
+							tell(5)
+						}
+						list := &codec.SessionList{Sessions: []codec.SessionBody{}}
+						if head > 0 {
+							list.Sessions = append(list.Sessions, codec.SessionBody{PeerID: codec.SomeID(2), Seq: head})
+						}
+						p.answer(r, list)
+					case codec.QueryHistory:
+						if lists.Load() == 2 {
+							tell(5)
+						}
+						var h codec.HistoryRequest
+						decode(t, r, &h)
+						page := &codec.Timeline{Messages: []codec.TimelineItem{}}
+						for seq := uint64(h.AfterSeq.N) + 1; seq <= head; seq++ {
+							page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: said(2, 2, seq).Content})
+						}
+						p.answer(r, page)
+					default:
+						return false
+					}
+					return true
+				})
+			})
+			phases := make(states, 100)
+			c := quick(t, addr, client.ClientOptions{Conn: client.Options{Format: format}, OnState: phases.note, NoConfirm: true})
+			phases.until(t, client.CaughtUp)
+			next := uint64(0)
+			for _, step := range []struct {
+				head  uint64
+				ends  int   // catch-ups that follow
+				lists int32 // read by then
+			}{{2, 2, 3}, {5, 1, 4}, {5, 1, 5}} {
+				log.Store(step.head)
+				missed <- true
+				for range step.ends {
+					if _, all := phases.until(t, client.CaughtUp); all[0] != client.Online {
+						t.Errorf("the phases are %v", all)
+					}
+				}
+				for ; next < step.head; next++ {
+					if e, err := first(c.Messages(within(t))); err != nil || e.Seq != next+1 {
+						t.Fatalf("got %+v %v, want seq %d", e, err, next+1)
+					}
+				}
+				if lists.Load() != step.lists {
+					t.Errorf("the list was read %d times, want %d", lists.Load(), step.lists)
+				}
+			}
+			close(missed)
+		})
+	}
+}
+
+// first is the first that an iterator gives.
+func first(all iter.Seq2[client.Entry, error]) (client.Entry, error) {
+	for e, err := range all {
+		return e, err
+	}
+	return client.Entry{}, errors.New("there is nothing")
 }

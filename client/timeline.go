@@ -16,7 +16,7 @@ type timeline struct {
 	known   uint64 // up to here the server was asked: whatever is not early is not for this user
 	head    uint64 // the newest entry that is known to exist
 	first   uint64 // until adopted: the oldest entry that came by itself
-	floor   uint64 // handed, before this connection
+	floor   uint64 // handed, before the list is read
 	probe   bool   // head may be out of date: ask the server
 	left    bool   // the user is not in the group any more
 

@@ -31,6 +31,7 @@ const (
 	DeleteGroupNoti     Label = "deleteGroupNoti"     // push: MembersBody without memberIds
 
 	KickedNoti   Label = "kickedNoti"   // push: ErrorBody, the server closes this connection
+	MissedNoti   Label = "missedNoti"   // push: {}, pushes were dropped for this connection
 	DrainNoti    Label = "drainNoti"    // push: DrainBody, the server shuts down
 	ReceiveError Label = "receiveError" // push: ErrorBody, a request without taskId or a frame went wrong
 )
@@ -42,7 +43,7 @@ var labels = func() map[string]Label {
 		CreateGroup, QueryGroupList, AddGroupMembers, KickGroupMembers, QueryGroupInfo, UpdateGroupInfo, DeleteGroup,
 		QueryMessageInfo, QueryOfflineMessage, QueryHistory, QuerySessionList,
 		CreateGroupNoti, GroupInfoUpdateNoti, GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti,
-		KickedNoti, DrainNoti, ReceiveError,
+		KickedNoti, MissedNoti, DrainNoti, ReceiveError,
 	} {
 		byName[string(l)] = l
 	}
