@@ -18,7 +18,7 @@ import (
 //
 // Messages that this Client sends itself are answered by Send and do not come through Messages, unless the
 // application lags more than a thousand of them behind. What other devices of the user send does come. So do the
-// notices of what this Client itself changes in a group, but only with the next entry of that group.
+// notices of what this Client itself changes in a group.
 // Once means: once in the life of a Client. Cursors are saved now and then, so after a crash the last entries
 // may come again.
 //
@@ -130,7 +130,8 @@ func (c *Client) Conn(ctx context.Context) (*Conn, error) {
 }
 
 // Do runs ask with a connection, and runs it again when the connection ended under it or the server was busy.
-// It is for what may be done twice: reading, confirming, adding members.
+// It is for what may be done twice, such as reading and confirming. Changes of groups have methods of their own,
+// which give each attempt the same msgId.
 func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
 	again := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64, tries: 1}
 	for {
@@ -185,15 +186,18 @@ func (c *Client) pushed(p Push) {
 		}
 		c.lag.ring()
 	default:
-		e, ok := entryOf(c.user, p.Label, p.Body)
-		if !ok {
-			return
+		if e, ok := entryOf(c.user, p.Label, p.Body); ok {
+			c.entered(e)
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.feed.pushed(e, c.isOwn(e), time.Now())
-		c.ringFeed()
 	}
+}
+
+// entered takes an entry that came by itself, on the goroutine that reads.
+func (c *Client) entered(e Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed.pushed(e, c.isOwn(e), time.Now())
+	c.ringFeed()
 }
 
 // isOwn reports whether an entry is a message of this Client that waits for its answer; c.mu is held.

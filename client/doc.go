@@ -21,7 +21,7 @@
 //
 // Three kinds tell what to do. An *Error is a refusal, with a code: below 200 the same request will fail again,
 // from 200 on it may be sent again later. ErrUnknownOutcome: it was sent, no answer came, it may have been done; a
-// message may be sent again with the same MsgID. Everything else means that nothing was sent. ErrClosed
+// message, or a change of a group, may be sent again with the same MsgID. Everything else means that nothing was sent. ErrClosed
 // is wrapped by both of the latter when the connection has ended.
 //
 // # How a Client finds what it missed

@@ -150,7 +150,7 @@ func (c *Client) attempt() (*Conn, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.opts.RequestTimeout)
 	defer cancel()
 	opts := c.opts.Conn
-	opts.OnPush = c.pushed
+	opts.OnPush, opts.onEntry = c.pushed, c.entered
 	opts.Token = ""
 	if c.opts.Token != nil {
 		token, err := c.opts.Token(ctx)

@@ -30,6 +30,7 @@ type GroupRequest struct {
 	GroupHeadImage *string `json:"groupHeadImage,omitzero" msgpack:"groupHeadImage,omitempty"`
 	Creator        OptID   `json:"creator,omitzero" msgpack:"creator,omitempty"`
 	MemberIDs      IDs     `json:"memberIds,omitempty" msgpack:"memberIds,omitempty"`
+	MsgID          string  `json:"msgId,omitempty" msgpack:"msgId,omitempty"` // of a change: the same user with the same one gets the first answer
 	TaskID         TaskID  `json:"taskId,omitzero" msgpack:"taskId,omitempty"`
 }
 
