@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -178,8 +179,8 @@ func TestChangesOfOnesOwnNeedNoFetch(t *testing.T) {
 
 // TestAChangeIsSentAgainWithItsMsgID: after a connection that broke, and to a server that was busy.
 func TestAChangeIsSentAgainWithItsMsgID(t *testing.T) {
-	var ids []string // owned by the script; the connections come one after the other
-	var attempts atomic.Int32
+	var mu sync.Mutex
+	var ids []string // guarded by mu
 	addr := scripted(t, func(p *peer) {
 		p.bind()
 		p.attend(func(r request) bool {
@@ -188,8 +189,11 @@ func TestAChangeIsSentAgainWithItsMsgID(t *testing.T) {
 			}
 			var g codec.GroupRequest
 			decode(t, r, &g)
+			mu.Lock()
 			ids = append(ids, g.MsgID)
-			switch attempts.Add(1) % 3 {
+			attempt := len(ids)
+			mu.Unlock()
+			switch attempt % 3 {
 			case 1:
 				p.Close()
 			case 2:
@@ -210,6 +214,8 @@ func TestAChangeIsSentAgainWithItsMsgID(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(ids) != 9 || ids[0] == "" || ids[0] == ids[3] || ids[6] != "mine" {
 		t.Fatalf("the msgIds are %q", ids)
 	}
