@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -386,6 +388,123 @@ func TestPushesThatTheServerDropped(t *testing.T) {
 			}
 			close(missed)
 		})
+	}
+}
+
+// TestPagesThatAreTooLarge: after 105 the client asks for less, and remembers how much.
+func TestPagesThatAreTooLarge(t *testing.T) {
+	const most, peers, each = 3, 7, 8
+	asked := map[string][]int64{} // owned by the script until the Client is closed
+	note := func(what string, limit codec.OptInteger) (fits bool) {
+		asked[what] = append(asked[what], limit.N)
+		return limit.N > 0 && limit.N <= most
+	}
+	addr := scripted(t, func(p *peer) {
+		p.bind()
+		p.attend(func(r request) bool {
+			var answer any
+			fits := false
+			switch r.label {
+			case codec.QuerySessionList:
+				var s codec.SessionsRequest
+				decode(t, r, &s)
+				fits = note("list", s.Limit)
+				list := &codec.SessionList{Sessions: []codec.SessionBody{}}
+				at := len(s.After) // as many letters as conversations came before
+				for ; at < peers && int64(len(list.Sessions)) < s.Limit.N; at++ {
+					list.Sessions = append(list.Sessions, codec.SessionBody{PeerID: codec.SomeID(codec.ID(2 + at)), Seq: each})
+				}
+				list.More, list.After = at < peers, strings.Repeat("x", at)
+				answer = list
+			case codec.QueryOfflineMessage:
+				var o codec.OfflineRequest
+				decode(t, r, &o)
+				fits = note("offline", o.Limit)
+				answer = &codec.Timeline{Messages: []codec.TimelineItem{}}
+			case codec.QueryHistory:
+				var h codec.HistoryRequest
+				decode(t, r, &h)
+				fits = note(fmt.Sprint(h.PeerID.ID, h.AfterSeq.Set), h.Limit)
+				page := &codec.Timeline{Messages: []codec.TimelineItem{}}
+				from, to := h.AfterSeq.N, min(h.AfterSeq.N+h.Limit.N, each)
+				if !h.AfterSeq.Set {
+					if to = each; h.BeforeSeq.Set {
+						to = h.BeforeSeq.N - 1
+					}
+					from = max(to-h.Limit.N, 0)
+				}
+				for seq := from + 1; seq <= to; seq++ {
+					page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: said(service.UserID(h.PeerID.ID), service.UserID(h.PeerID.ID), uint64(seq)).Content})
+				}
+				page.More = h.AfterSeq.Set && to < each || !h.AfterSeq.Set && from > 0
+				answer = page
+			default:
+				return false
+			}
+			if fits {
+				p.answer(r, answer)
+			} else {
+				p.refuse(r, service.TooLarge, "the page does not fit")
+			}
+			return true
+		})
+	})
+	phases := make(states, 100)
+	c := quick(t, addr, client.ClientOptions{OnState: phases.note, NoConfirm: true})
+	if _, all := phases.until(t, client.CaughtUp); !slices.Equal(all, []client.Phase{client.Connecting, client.Online, client.CaughtUp}) {
+		t.Errorf("the phases are %v", all)
+	}
+	got := map[service.UserID]uint64{}
+	for n := 0; n < peers*each; n++ {
+		e, err := first(c.Messages(within(t)))
+		if got[e.Peer]++; err != nil || e.Seq != got[e.Peer] {
+			t.Fatalf("got %+v %v, want seq %d", e, err, got[e.Peer])
+		}
+	}
+	back := uint64(each)
+	for e, err := range c.History(within(t), client.HistoryPage{Conversation: client.Conversation{Peer: 2}}) {
+		if err != nil || e.Seq != back {
+			t.Fatalf("history has %+v %v, want seq %d", e, err, back)
+		}
+		back--
+	}
+	c.Close()
+	want := map[string][]int64{
+		"list": {200, 100, 50, 25, 12, 6, 3, 3, 3}, "offline": {200, 100, 50, 25, 12, 6, 3}, "2 false": {0, 25, 12, 6, 3, 3, 3},
+	}
+	for what, limits := range asked {
+		expected := want[what]
+		if expected == nil {
+			expected = []int64{200, 100, 50, 25, 12, 6, 3, 3, 3}
+		}
+		if !slices.Equal(limits, expected) {
+			t.Errorf("%s was asked for by %v, want %v", what, limits, expected)
+		}
+	}
+	if back != 0 || len(asked) != 3+peers {
+		t.Errorf("%d entries of the history are missing; asked for %v", back, asked)
+	}
+}
+
+// TestAnEntryThatIsTooLarge: there is no smaller page than one entry, and the Client does not ask without a pause.
+func TestAnEntryThatIsTooLarge(t *testing.T) {
+	var asked atomic.Int32
+	addr := scripted(t, func(p *peer) {
+		p.bind()
+		p.attend(func(r request) bool {
+			if r.label != codec.QuerySessionList {
+				return false
+			}
+			asked.Add(1)
+			p.refuse(r, service.TooLarge, "the page does not fit")
+			return true
+		})
+	})
+	phases := make(states, 100)
+	quick(t, addr, client.ClientOptions{OnState: phases.note})
+	last, _ := phases.until(t, client.Waiting)
+	if code, ok := client.CodeOf(last.Err); !ok || code != service.TooLarge || asked.Load() != 8 { // 200, 100, 50, 25, 12, 6, 3, 1
+		t.Errorf("waits because of %v, after %d requests", last.Err, asked.Load())
 	}
 }
 

@@ -18,6 +18,7 @@ type timeline struct {
 	first   uint64 // until adopted: the oldest entry that came by itself
 	floor   uint64 // handed, before the list is read
 	probe   bool   // head may be out of date: ask the server
+	page    int    // how many entries are fetched at a time
 	left    bool   // the user is not in the group any more
 
 	early map[uint64]*Entry // ahead of their turn; nil for a message of one's own
