@@ -103,7 +103,7 @@ func (c *Client) User() service.UserID { return c.user }
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err says why the Client has stopped: ErrClosed after Close, or what does not heal, such as an *Error with the code
-// service.Unauthenticated, or one with the label kickedNoti because the same device has connected elsewhere.
+// service.Unauthenticated, or one with the label kickedNoti, whose Reason is that the same device has connected elsewhere, say.
 // It is nil before.
 func (c *Client) Err() error {
 	c.mu.Lock()

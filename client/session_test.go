@@ -186,10 +186,14 @@ func TestKicked(t *testing.T) {
 					return // the bind is swallowed
 				}
 				p.bind()
-				p.push(codec.KickedNoti, &codec.ErrorBody{Code: int(service.Conflict), Error: "this device has connected again"})
+				p.push(codec.KickedNoti, doc{"code": int(service.Conflict), "error": "this device has connected again", "reason": "device"})
 			})
 			said := make(states, 100)
-			quick(t, addr, client.ClientOptions{OnState: said.note})
+			opts := client.ClientOptions{OnState: said.note}
+			if tc.ghost {
+				opts.Conn.Format = codec.MsgPack
+			}
+			quick(t, addr, opts)
 			last, all := said.until(t, client.Stopped)
 			var got []client.Phase
 			for _, phase := range all {
@@ -198,7 +202,7 @@ func TestKicked(t *testing.T) {
 				}
 			}
 			var kicked *client.Error
-			if diff := cmp.Diff(tc.want, got); diff != "" || !errors.As(last.Err, &kicked) || kicked.Label != codec.KickedNoti {
+			if diff := cmp.Diff(tc.want, got); diff != "" || !errors.As(last.Err, &kicked) || kicked.Label != codec.KickedNoti || kicked.Reason != client.ReasonDevice {
 				t.Errorf("%v, -want +got:\n%s", last.Err, diff)
 			}
 		})
