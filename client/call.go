@@ -63,6 +63,12 @@ func (c *Conn) finish(w call, result []byte, err error) {
 
 // do sends a request, waits for its answer and decodes the result.
 func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.TaskID) any) (*T, error) {
+	return doAndSee(ctx, c, label, body, func(*T) {})
+}
+
+// doAndSee is do with a function that sees the result before anything that the server sent after it is handled. It
+// runs on the goroutine that reads.
+func doAndSee[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.TaskID) any, see func(*T)) (*T, error) {
 	type outcome struct {
 		result *T
 		err    error
@@ -77,6 +83,9 @@ func do[T any](ctx context.Context, c *Conn, label codec.Label, body func(codec.
 			if err := codec.UnmarshalValue(c.opts.Format, raw, o.result); err != nil {
 				o.err = fmt.Errorf("%s: decode the result: %w", label, err)
 			}
+		}
+		if o.err == nil {
+			see(o.result)
 		}
 		answered <- o
 	}})

@@ -13,6 +13,8 @@ import (
 const (
 	// sessionPage is how many conversations are listed at a time; the protocol's limit.
 	sessionPage = 200
+	// missedDelay is how long what the server dropped waits for what is being fetched already.
+	missedDelay = 5 * time.Second
 	// confirmEvery is how long deliveries gather before they are confirmed.
 	confirmEvery = 50 * time.Millisecond
 )
@@ -31,11 +33,14 @@ func (c *Client) catchUp(ctx context.Context, conn *Conn) {
 
 // syncList reads the list of conversations, for how far each of them goes.
 func (c *Client) syncList(ctx context.Context, conn *Conn) error {
-	for after := ""; ; {
+	for after, limit := "", sessionPage; ; {
 		var list *codec.SessionList
-		err := c.patiently(ctx, func(ctx context.Context) (err error) {
-			list, err = conn.Sessions(ctx, sessionPage, after)
-			return err
+		var err error
+		limit, err = halving(limit, func(limit int) error {
+			return c.patiently(ctx, func(ctx context.Context) (err error) {
+				list, err = conn.Sessions(ctx, limit, after)
+				return err
+			})
 		})
 		if err != nil {
 			return err
@@ -61,8 +66,18 @@ func (c *Client) syncList(ctx context.Context, conn *Conn) error {
 // fetchMissing asks for what the feed wants, page by page.
 func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 	for caughtUp := false; ; {
+		now := time.Now()
 		c.mu.Lock()
-		want, ok, wait, idle := c.feed.want(time.Now())
+		if c.takeMissed(caughtUp, now) {
+			c.mu.Unlock()
+			c.tell(State{Phase: Online})
+			if err := c.syncList(ctx, conn); err != nil {
+				return err
+			}
+			caughtUp = false
+			continue
+		}
+		want, ok, wait, idle := c.feed.want(now)
 		change := c.lag.wait()
 		c.mu.Unlock()
 		if idle && !caughtUp {
@@ -70,11 +85,10 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 			if err != nil {
 				return err
 			}
-			if found {
-				continue
+			if caughtUp = !found; caughtUp {
+				c.tell(State{Phase: CaughtUp})
 			}
-			caughtUp = true
-			c.tell(State{Phase: CaughtUp})
+			continue
 		}
 		if !ok {
 			if err := waitFor(ctx, change, wait); err != nil {
@@ -88,13 +102,27 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 	}
 }
 
+// takeMissed reports whether the list has to be read again, because the server has dropped pushes; c.mu is held. That
+// waits for the end of the present catch-up, so that many notices cause one more; but not long, since with an
+// application that is always behind it has no end.
+func (c *Client) takeMissed(caughtUp bool, now time.Time) bool {
+	if c.missed.IsZero() || !caughtUp && now.Sub(c.missed) < missedDelay {
+		return false
+	}
+	c.missed = time.Time{}
+	c.feed.beginSync()
+	return true
+}
+
 // discover looks for conversations that are not in the list and that this device never heard of: groups that the
 // user was taken into and removed from meanwhile. What was missed of them stands among what is not confirmed.
 func (c *Client) discover(ctx context.Context, conn *Conn) (found bool, err error) {
 	var page *codec.Timeline
-	err = c.patiently(ctx, func(ctx context.Context) (err error) {
-		page, err = conn.Offline(ctx, historyPage)
-		return err
+	_, err = halving(historyPage, func(limit int) error {
+		return c.patiently(ctx, func(ctx context.Context) (err error) {
+			page, err = conn.Offline(ctx, limit)
+			return err
+		})
 	})
 	if err != nil {
 		return false, err
@@ -128,15 +156,20 @@ func waitFor(ctx context.Context, change <-chan struct{}, most time.Duration) er
 
 func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 	var page *codec.Timeline
-	err := c.patiently(ctx, func(ctx context.Context) (err error) {
-		page, err = conn.HistoryPage(ctx, HistoryPage{Conversation: want.conv, After: want.after, HasAfter: true, Limit: want.limit})
-		return err
+	limit, err := halving(want.limit, func(limit int) error {
+		return c.patiently(ctx, func(ctx context.Context) (err error) {
+			page, err = conn.HistoryPage(ctx, HistoryPage{Conversation: want.conv, After: want.after, HasAfter: true, Limit: limit})
+			return err
+		})
 	})
 	code, refused := CodeOf(err)
 	gone := refused && (code == service.NotFound || code == service.Denied)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.ringFeed()
+	if limit < want.limit {
+		c.feed.bound(limit)
+	}
 	if err != nil {
 		c.feed.unfetched(want, gone)
 		if gone {
@@ -152,6 +185,24 @@ func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 	}
 	c.feed.fetched(want, entries, page.More, c.isOwn)
 	return nil
+}
+
+// defaultPage is the limit of a page that was asked for without one.
+const defaultPage = 50
+
+// halving asks for a page, and for half of it as long as the server says that it is too large, down to one entry. It
+// returns the limit that was asked for last.
+func halving(limit int, ask func(limit int) error) (int, error) {
+	for {
+		err := ask(limit)
+		if code, _ := CodeOf(err); code != service.TooLarge || limit == 1 {
+			return limit, err
+		}
+		if limit <= 0 {
+			limit = defaultPage
+		}
+		limit /= 2
+	}
 }
 
 // patiently asks, and asks again while the server says that it is busy.

@@ -18,7 +18,7 @@ import (
 //
 // Messages that this Client sends itself are answered by Send and do not come through Messages, unless the
 // application lags more than a thousand of them behind. What other devices of the user send does come. So do the
-// notices of what this Client itself changes in a group, but only with the next entry of that group.
+// notices of what this Client itself changes in a group.
 // Once means: once in the life of a Client. Cursors are saved now and then, so after a crash the last entries
 // may come again.
 //
@@ -49,6 +49,7 @@ type Client struct {
 	busy     backoff       // guarded by mu: of pause
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
+	missed   time.Time     // guarded by mu: since when the server has dropped pushes that were not looked for yet
 	err      error         // guarded by mu: why it stopped
 	changed  bell          // guarded by mu: conn, outbox, what is confirmed, draining or err
 	arrived  bell          // guarded by mu: there is something in the feed to take, or err
@@ -102,7 +103,7 @@ func (c *Client) User() service.UserID { return c.user }
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err says why the Client has stopped: ErrClosed after Close, or what does not heal, such as an *Error with the code
-// service.Unauthenticated, or one with the label kickedNoti because the same device has connected elsewhere.
+// service.Unauthenticated, or one with the label kickedNoti, whose Reason is that the same device has connected elsewhere, say.
 // It is nil before.
 func (c *Client) Err() error {
 	c.mu.Lock()
@@ -129,7 +130,8 @@ func (c *Client) Conn(ctx context.Context) (*Conn, error) {
 }
 
 // Do runs ask with a connection, and runs it again when the connection ended under it or the server was busy.
-// It is for what may be done twice: reading, confirming, adding members.
+// It is for what may be done twice, such as reading and confirming. Changes of groups have methods of their own,
+// which give each attempt the same msgId.
 func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
 	again := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64, tries: 1}
 	for {
@@ -176,16 +178,26 @@ func (c *Client) pushed(p Push) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.drain = min(max(time.Duration(body.RetryAfterMs)*time.Millisecond, 0), c.opts.RetryMax)
-	default:
-		e, ok := entryOf(c.user, p.Label, p.Body)
-		if !ok {
-			return
-		}
+	case *codec.Empty: // missedNoti
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.feed.pushed(e, c.isOwn(e), time.Now())
-		c.ringFeed()
+		if c.missed.IsZero() {
+			c.missed = time.Now()
+		}
+		c.lag.ring()
+	default:
+		if e, ok := entryOf(c.user, p.Label, p.Body); ok {
+			c.entered(e)
+		}
 	}
+}
+
+// entered takes an entry that came by itself, on the goroutine that reads.
+func (c *Client) entered(e Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed.pushed(e, c.isOwn(e), time.Now())
+	c.ringFeed()
 }
 
 // isOwn reports whether an entry is a message of this Client that waits for its answer; c.mu is held.

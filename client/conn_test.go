@@ -102,6 +102,9 @@ func TestLargeAndSmallFrames(t *testing.T) {
 	}
 }
 
+// doc is a body that this version has no type for.
+type doc = map[string]any
+
 // TestEnds is about what a caller learns when the connection ends before the answer.
 func TestEnds(t *testing.T) {
 	for _, tc := range []struct {
@@ -118,6 +121,18 @@ func TestEnds(t *testing.T) {
 		{"the application closes", func(_ *peer, c *client.Conn) { c.Close() }, nil, "connection closed"},
 		{"kicked", func(p *peer, _ *client.Conn) {
 			p.push(codec.KickedNoti, &codec.ErrorBody{Code: 104, Error: "another one"})
+			p.Close()
+		}, &client.Error{Code: service.Conflict, Message: "another one", Label: codec.KickedNoti}, "another one"},
+		{"kicked by the same device", func(p *peer, _ *client.Conn) {
+			p.push(codec.KickedNoti, doc{"code": 104, "error": "another one", "reason": "device"})
+			p.Close()
+		}, &client.Error{Code: service.Conflict, Message: "another one", Label: codec.KickedNoti, Reason: client.ReasonDevice}, "another one"},
+		{"kicked by too many", func(p *peer, _ *client.Conn) {
+			p.push(codec.KickedNoti, doc{"code": 104, "error": "too many", "reason": "limit", "until": 5})
+			p.Close()
+		}, &client.Error{Code: service.Conflict, Message: "too many", Label: codec.KickedNoti, Reason: client.ReasonLimit}, "too many"},
+		{"kicked for a reason that is none", func(p *peer, _ *client.Conn) {
+			p.push(codec.KickedNoti, doc{"code": 104, "error": "another one", "reason": doc{"a": 1}})
 			p.Close()
 		}, &client.Error{Code: service.Conflict, Message: "another one", Label: codec.KickedNoti}, "another one"},
 		{"the server explains", func(p *peer, _ *client.Conn) {

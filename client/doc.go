@@ -21,7 +21,7 @@
 //
 // Three kinds tell what to do. An *Error is a refusal, with a code: below 200 the same request will fail again,
 // from 200 on it may be sent again later. ErrUnknownOutcome: it was sent, no answer came, it may have been done; a
-// message may be sent again with the same MsgID. Everything else means that nothing was sent. ErrClosed
+// message, or a change of a group, may be sent again with the same MsgID. Everything else means that nothing was sent. ErrClosed
 // is wrapped by both of the latter when the connection has ended.
 //
 // # How a Client finds what it missed
@@ -38,6 +38,7 @@
 //     A gap is given 20 ms to close by itself: the answer to a message of one's own, which has a seq
 //     too, may come behind the push of the next one.
 //   - What the application cannot take now is not kept but for its seq, and fetched when there is room.
+//   - missedNoti says that the server has dropped pushes: the list is read again, once the present catch-up has ended.
 //   - A seq in the list that is below the cursor means that the server was restored from a backup: the cursor goes back.
 //   - A conversation without a cursor begins with the first seq that is not confirmed as delivered if the device is
 //     new, or else with its first entry.

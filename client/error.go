@@ -13,7 +13,14 @@ type Error struct {
 	Code    service.Code
 	Message string      // what and why, for people
 	Label   codec.Label // of the request, or kickedNoti; "" if the server did not say
+	Reason  string      // with kickedNoti: ReasonDevice, ReasonLimit or one of a newer server; "" if it did not say
 }
+
+// Why the server has closed a connection with kickedNoti.
+const (
+	ReasonDevice = "device" // the same device has connected again
+	ReasonLimit  = "limit"  // the user has more connections than he may, and this was the oldest
+)
 
 // Error gives the label, the code and the message.
 func (e *Error) Error() string {

@@ -47,6 +47,7 @@ func (f *feed) restore(cursors []Cursor) {
 	for _, c := range cursors {
 		f.lines[c.Conversation] = &timeline{
 			conv: c.Conversation, adopted: true, handed: c.Seq, done: c.Seq, head: c.Seq, confirmed: c.Seq, left: c.Left,
+			page: historyPage,
 		}
 	}
 }
@@ -67,7 +68,7 @@ func (f *feed) line(conv Conversation) *timeline {
 	t := f.lines[conv]
 	if t == nil {
 		// Once every conversation is known, one that is not is new: it is delivered from its beginning.
-		t = &timeline{conv: conv, adopted: f.synced}
+		t = &timeline{conv: conv, adopted: f.synced, page: historyPage}
 		f.lines[conv] = t
 	}
 	return t

@@ -5,13 +5,13 @@ import "time"
 // This file is the part of the feed that finds out what is missing: after a connection was lost, behind a gap,
 // and where there was no room for what came.
 
-// beginSync comes before a connection is made. Then the list of conversations is read: listed takes its
-// lines, endSync ends it.
+// beginSync comes before a connection is made, or when the server has dropped pushes. Then the list of conversations
+// is read: listed takes its lines, endSync ends it.
 func (f *feed) beginSync() {
 	f.syncs++
 	f.fresh = false
 	for _, t := range f.lines {
-		t.floor = t.handed
+		t.floor, t.page = t.handed, historyPage
 	}
 }
 
@@ -90,7 +90,7 @@ func (f *feed) want(now time.Time) (w fetch, ok bool, wait time.Duration, idle b
 		}
 		f.lagging = append(f.lagging[:i], f.lagging[i+1:]...)
 		t.lagging, f.fetching = false, t
-		return fetch{conv: t.conv, after: t.handed, limit: min(room, historyPage), head: t.head}, true, 0, false
+		return fetch{conv: t.conv, after: t.handed, limit: min(room, t.page), head: t.head}, true, 0, false
 	}
 	return fetch{}, false, wait, len(f.lagging) == 0 && len(f.blocked) == 0
 }
@@ -108,6 +108,9 @@ func (f *feed) prune() {
 	clear(f.lagging[len(kept):])
 	f.lagging = kept
 }
+
+// bound notes that larger pages of what is being fetched were too large.
+func (f *feed) bound(page int) { f.fetching.page = page }
 
 // fetched takes the page that was wanted; own says which of its entries this Client sent.
 func (f *feed) fetched(w fetch, page []Entry, more bool, own func(Entry) bool) {

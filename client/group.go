@@ -12,13 +12,12 @@ type Group = codec.GroupBody
 
 // CreateGroup makes a group of the caller and members, and gives its id.
 func (c *Conn) CreateGroup(ctx context.Context, name string, members []service.UserID) (string, error) {
-	r, err := do[codec.GroupCreated](ctx, c, codec.CreateGroup, func(t codec.TaskID) any {
-		return &codec.GroupRequest{GroupName: &name, MemberIDs: ids(members), TaskID: t}
-	})
-	if err != nil {
-		return "", err
-	}
-	return r.GroupID, nil
+	e, err := c.ChangeGroup(ctx, codec.CreateGroup, newGroup(name, members))
+	return e.Group, err
+}
+
+func newGroup(name string, members []service.UserID) codec.GroupRequest {
+	return codec.GroupRequest{GroupName: &name, MemberIDs: ids(members)}
 }
 
 // Groups lists the groups that the caller is in.
@@ -43,12 +42,14 @@ func (c *Conn) Group(ctx context.Context, id string) (Group, error) {
 
 // AddMembers adds users to a group.
 func (c *Conn) AddMembers(ctx context.Context, id string, who []service.UserID) error {
-	return c.change(ctx, codec.AddGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	_, err := c.ChangeGroup(ctx, codec.AddGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	return err
 }
 
 // KickMembers removes users from a group; to name oneself is to leave it.
 func (c *Conn) KickMembers(ctx context.Context, id string, who []service.UserID) error {
-	return c.change(ctx, codec.KickGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	_, err := c.ChangeGroup(ctx, codec.KickGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	return err
 }
 
 // GroupUpdate is what shall be different about a group; what is nil stays.
@@ -56,28 +57,81 @@ type GroupUpdate struct {
 	Name      *string
 	HeadImage *string
 	Creator   *service.UserID
+	MsgID     string // yours, to send the same change again safely; empty: NewMsgID
+}
+
+func (u GroupUpdate) request(id string) codec.GroupRequest {
+	req := codec.GroupRequest{GroupID: id, GroupName: u.Name, GroupHeadImage: u.HeadImage, MsgID: u.MsgID}
+	if u.Creator != nil {
+		req.Creator = codec.SomeID(codec.ID(*u.Creator))
+	}
+	return req
 }
 
 // UpdateGroup changes a group that the caller created.
 func (c *Conn) UpdateGroup(ctx context.Context, id string, u GroupUpdate) error {
-	req := codec.GroupRequest{GroupID: id, GroupName: u.Name, GroupHeadImage: u.HeadImage}
-	if u.Creator != nil {
-		req.Creator = codec.SomeID(codec.ID(*u.Creator))
-	}
-	return c.change(ctx, codec.UpdateGroupInfo, req)
+	_, err := c.ChangeGroup(ctx, codec.UpdateGroupInfo, u.request(id))
+	return err
 }
 
 // DeleteGroup dissolves a group that the caller created, or leaves another's.
 func (c *Conn) DeleteGroup(ctx context.Context, id string) error {
-	return c.change(ctx, codec.DeleteGroup, codec.GroupRequest{GroupID: id})
+	_, err := c.ChangeGroup(ctx, codec.DeleteGroup, codec.GroupRequest{GroupID: id})
+	return err
 }
 
-func (c *Conn) change(ctx context.Context, label codec.Label, req codec.GroupRequest) error {
-	_, err := do[codec.Empty](ctx, c, label, func(t codec.TaskID) any {
+// ChangeGroup is what the methods above do: label is createGroup, addGroupMembers, kickGroupMembers, updateGroupInfo or
+// deleteGroup. It returns the entry that the change has left in the group. The entry's Seq is 0 if nothing has changed;
+// also with servers that do not tell. With the MsgID of an earlier attempt (at most 128 bytes) the change
+// is not made again, and the entry is that of the first. An empty MsgID is filled by NewMsgID.
+func (c *Conn) ChangeGroup(ctx context.Context, label codec.Label, req codec.GroupRequest) (Entry, error) {
+	if req.MsgID == "" {
+		req.MsgID = NewMsgID()
+	}
+	switch label {
+	case codec.CreateGroup:
+		return change[codec.GroupBody](ctx, c, label, codec.CreateGroupNoti, req)
+	case codec.UpdateGroupInfo:
+		return change[codec.GroupBody](ctx, c, label, codec.GroupInfoUpdateNoti, req)
+	case codec.AddGroupMembers:
+		return change[codec.MembersBody](ctx, c, label, codec.GroupMembersAddNoti, req)
+	case codec.KickGroupMembers:
+		return change[codec.MembersBody](ctx, c, label, codec.GroupMembersDelNoti, req)
+	case codec.DeleteGroup:
+		return change[codec.MembersBody](ctx, c, label, codec.DeleteGroupNoti, req)
+	}
+	return Entry{}, &Error{Code: service.Invalid, Message: "it changes no group", Label: label}
+}
+
+// change asks for a change whose answer is the body of a notice.
+func change[T any](ctx context.Context, c *Conn, label, notice codec.Label, req codec.GroupRequest) (e Entry, err error) {
+	body := func(t codec.TaskID) any {
 		req.TaskID = t
 		return &req
+	}
+	entry := func(result *T) (Entry, bool) {
+		return entryOf(0, noticeOf(notice, result), result) // in a group it does not matter for whom
+	}
+	result, err := doAndSee(ctx, c, label, body, func(result *T) {
+		if e, ok := entry(result); ok {
+			c.opts.onEntry(e)
+		}
 	})
-	return err
+	if err != nil {
+		return Entry{}, err
+	}
+	if e, _ = entry(result); e.Group == "" {
+		e.Group = req.GroupID
+	}
+	return e, nil
+}
+
+// noticeOf is the label of the notice with this body: deleteGroup may be leaving.
+func noticeOf(label codec.Label, body any) codec.Label {
+	if m, ok := body.(*codec.MembersBody); ok && label == codec.DeleteGroupNoti && len(m.MemberIDs) > 0 {
+		return codec.GroupMembersDelNoti
+	}
+	return label
 }
 
 func ids(users []service.UserID) []codec.ID {
@@ -86,4 +140,49 @@ func ids(users []service.UserID) []codec.ID {
 		out[i] = codec.ID(u)
 	}
 	return out
+}
+
+// The same for a Client. Each goes on over lost connections and while the server is busy, and is carried out once: its
+// attempts have the same msgId.
+
+// CreateGroup makes a group of the user and members, and gives its id.
+func (c *Client) CreateGroup(ctx context.Context, name string, members []service.UserID) (string, error) {
+	e, err := c.ChangeGroup(ctx, codec.CreateGroup, newGroup(name, members))
+	return e.Group, err
+}
+
+// AddMembers adds users to a group.
+func (c *Client) AddMembers(ctx context.Context, id string, who []service.UserID) error {
+	_, err := c.ChangeGroup(ctx, codec.AddGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	return err
+}
+
+// KickMembers removes users from a group; to name oneself is to leave it.
+func (c *Client) KickMembers(ctx context.Context, id string, who []service.UserID) error {
+	_, err := c.ChangeGroup(ctx, codec.KickGroupMembers, codec.GroupRequest{GroupID: id, MemberIDs: ids(who)})
+	return err
+}
+
+// UpdateGroup changes a group that the user created.
+func (c *Client) UpdateGroup(ctx context.Context, id string, u GroupUpdate) error {
+	_, err := c.ChangeGroup(ctx, codec.UpdateGroupInfo, u.request(id))
+	return err
+}
+
+// DeleteGroup dissolves a group that the user created, or leaves another's.
+func (c *Client) DeleteGroup(ctx context.Context, id string) error {
+	_, err := c.ChangeGroup(ctx, codec.DeleteGroup, codec.GroupRequest{GroupID: id})
+	return err
+}
+
+// ChangeGroup is Conn.ChangeGroup. The entry comes through Messages, too.
+func (c *Client) ChangeGroup(ctx context.Context, label codec.Label, req codec.GroupRequest) (e Entry, err error) {
+	if req.MsgID == "" {
+		req.MsgID = NewMsgID()
+	}
+	err = c.Do(ctx, func(conn *Conn) (err error) {
+		e, err = conn.ChangeGroup(ctx, label, req)
+		return err
+	})
+	return e, err
 }

@@ -60,8 +60,8 @@ func TestLabels(t *testing.T) {
 			return c.KickMembers(ctx, group, []service.UserID{4})
 		}), codec.KickGroupMembers, &codec.GroupRequest{GroupID: group, MemberIDs: codec.IDs{4}}, &codec.Empty{}, nil},
 		{"updateGroupInfo", nothing(func(ctx context.Context, c *client.Conn) error {
-			return c.UpdateGroup(ctx, group, client.GroupUpdate{Name: &name, Creator: &creator})
-		}), codec.UpdateGroupInfo, &codec.GroupRequest{GroupID: group, GroupName: &name, Creator: codec.SomeID(3)}, &codec.Empty{}, nil},
+			return c.UpdateGroup(ctx, group, client.GroupUpdate{Name: &name, Creator: &creator, MsgID: "u"})
+		}), codec.UpdateGroupInfo, &codec.GroupRequest{GroupID: group, GroupName: &name, Creator: codec.SomeID(3), MsgID: "u"}, &codec.Empty{}, nil},
 		{"deleteGroup", nothing(func(ctx context.Context, c *client.Conn) error { return c.DeleteGroup(ctx, group) }),
 			codec.DeleteGroup, &codec.GroupRequest{GroupID: group}, &codec.Empty{}, nil},
 		{"messageStatus by seq", nothing(func(ctx context.Context, c *client.Conn) error {
@@ -130,7 +130,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// checkBody compares a request's body with what it must be, but for its taskId.
+// checkBody compares a request's body with what it must be, but for its taskId and for a msgId that the client made.
 func checkBody(t *testing.T, r request, want any) {
 	t.Helper()
 	got := map[codec.Label]any{
@@ -141,6 +141,13 @@ func checkBody(t *testing.T, r request, want any) {
 		got = &codec.GroupRequest{}
 	}
 	decode(t, r, got)
+	if g, ok := got.(*codec.GroupRequest); ok && want.(*codec.GroupRequest).MsgID == "" {
+		change := r.label != codec.QueryGroupList && r.label != codec.QueryGroupInfo
+		if change != (g.MsgID != "") || len(g.MsgID) > 128 {
+			t.Errorf("%s with the msgId %q", r.label, g.MsgID)
+		}
+		g.MsgID = ""
+	}
 	anyTask := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".TaskID" }, cmp.Ignore())
 	if diff := cmp.Diff(want, got, anyTask); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", r.label, diff)

@@ -214,11 +214,8 @@ func converse(t *testing.T) int {
 		}
 		members[i] = &member{Client: c, want: want, all: make(chan struct{}), got: map[string]int{}, seq: map[client.Conversation]uint64{}}
 	}
-	var group string
-	if err := members[0].Do(within(t), func(conn *client.Conn) (err error) {
-		group, err = conn.CreateGroup(within(t), "all", []service.UserID{1, 2, 3})
-		return err
-	}); err != nil {
+	group, err := members[0].CreateGroup(within(t), "all", []service.UserID{1, 2, 3})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var readers, writers sync.WaitGroup

@@ -73,9 +73,13 @@ func (c *Client) History(ctx context.Context, from HistoryPage) iter.Seq2[Entry,
 	return func(yield func(Entry, error) bool) {
 		for {
 			var page *codec.Timeline
-			err := c.Do(ctx, func(conn *Conn) (err error) {
-				page, err = conn.HistoryPage(ctx, from)
-				return err
+			var err error
+			from.Limit, err = halving(from.Limit, func(limit int) error {
+				from.Limit = limit
+				return c.Do(ctx, func(conn *Conn) (err error) {
+					page, err = conn.HistoryPage(ctx, from)
+					return err
+				})
 			})
 			if err != nil {
 				yield(Entry{}, err)

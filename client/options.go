@@ -22,6 +22,9 @@ type Options struct {
 	// and must not block.
 	OnPush func(Push)
 
+	// onEntry gets the entries that answers bring, like OnPush.
+	onEntry func(Entry)
+
 	// Dial opens the network connection; default is a net.Dialer with a timeout of 10 s. Set it to choose a
 	// local address, a proxy or TLS.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -42,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxFrame <= 0 || o.MaxFrame > codec.MaxLength {
 		o.MaxFrame = 256 << 10
+	}
+	if o.onEntry == nil {
+		o.onEntry = func(Entry) {}
 	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: time.Minute}).DialContext

@@ -18,6 +18,7 @@ import (
 //	groupMembersAddNoti, …DelNoti, deleteGroupNoti *codec.MembersBody
 //	receiveError, kickedNoti                       *codec.ErrorBody
 //	drainNoti                                      *codec.DrainBody
+//	missedNoti                                     *codec.Empty
 type Push struct {
 	Label codec.Label
 	Body  any
@@ -61,12 +62,14 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 		p.Body, err = decode[codec.GroupBody](f)
 	case codec.GroupMembersAddNoti, codec.GroupMembersDelNoti, codec.DeleteGroupNoti:
 		p.Body, err = decode[codec.MembersBody](f)
+	case codec.MissedNoti:
+		p.Body, err = decode[codec.Empty](f)
 	case codec.DrainNoti:
 		p.Body, err = decode[codec.DrainBody](f)
 	case codec.ReceiveError, codec.KickedNoti:
 		body, decodeErr := decode[codec.ErrorBody](f)
 		p.Body, err = body, decodeErr
-		c.note(label, body)
+		c.note(label, body, reasonOf(f))
 	default:
 		return nil
 	}
@@ -85,9 +88,20 @@ func decode[T any](f codec.Frame) (*T, error) {
 	return v, codec.UnmarshalValue(f.Format, f.Body, v)
 }
 
+// reasonOf is the reason in the body of an error push, "" if there is none that is understood.
+func reasonOf(f codec.Frame) string {
+	body, err := decode[struct {
+		Reason string `json:"reason"`
+	}](f)
+	if err != nil {
+		return ""
+	}
+	return body.Reason
+}
+
 // note keeps an error push: if nothing comes after it, it says why the connection ended.
-func (c *Conn) note(label codec.Label, e *codec.ErrorBody) {
-	word := &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label)}
+func (c *Conn) note(label codec.Label, e *codec.ErrorBody, reason string) {
+	word := &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label), Reason: reason}
 	if label == codec.KickedNoti {
 		word.Label = label
 	}

@@ -94,6 +94,7 @@ func (g *ghosts) exorcise(now time.Time) bool {
 func (c *Client) session() (lived time.Duration, err error) {
 	c.mu.Lock()
 	c.feed.beginSync()
+	c.missed = time.Time{} // this finds it, too
 	c.mu.Unlock()
 	conn, err := c.connect()
 	if err != nil {
@@ -149,7 +150,7 @@ func (c *Client) attempt() (*Conn, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.opts.RequestTimeout)
 	defer cancel()
 	opts := c.opts.Conn
-	opts.OnPush = c.pushed
+	opts.OnPush, opts.onEntry = c.pushed, c.entered
 	opts.Token = ""
 	if c.opts.Token != nil {
 		token, err := c.opts.Token(ctx)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -183,10 +186,14 @@ func TestKicked(t *testing.T) {
 					return // the bind is swallowed
 				}
 				p.bind()
-				p.push(codec.KickedNoti, &codec.ErrorBody{Code: int(service.Conflict), Error: "this device has connected again"})
+				p.push(codec.KickedNoti, doc{"code": int(service.Conflict), "error": "this device has connected again", "reason": "device"})
 			})
 			said := make(states, 100)
-			quick(t, addr, client.ClientOptions{OnState: said.note})
+			opts := client.ClientOptions{OnState: said.note}
+			if tc.ghost {
+				opts.Conn.Format = codec.MsgPack
+			}
+			quick(t, addr, opts)
 			last, all := said.until(t, client.Stopped)
 			var got []client.Phase
 			for _, phase := range all {
@@ -195,7 +202,7 @@ func TestKicked(t *testing.T) {
 				}
 			}
 			var kicked *client.Error
-			if diff := cmp.Diff(tc.want, got); diff != "" || !errors.As(last.Err, &kicked) || kicked.Label != codec.KickedNoti {
+			if diff := cmp.Diff(tc.want, got); diff != "" || !errors.As(last.Err, &kicked) || kicked.Label != codec.KickedNoti || kicked.Reason != client.ReasonDevice {
 				t.Errorf("%v, -want +got:\n%s", last.Err, diff)
 			}
 		})
@@ -305,4 +312,210 @@ func TestReceipts(t *testing.T) {
 	if diff := cmp.Diff([]receipt{{client.Conversation{Peer: 2}, "m", 3}, {client.Conversation{Group: "g"}, "n", 2}}, receipts); diff != "" {
 		t.Errorf("receipts (-want +got):\n%s", diff)
 	}
+}
+
+// TestPushesThatTheServerDropped: missedNoti has the client look for what it missed, and many of them during one
+// catch-up are one more.
+func TestPushesThatTheServerDropped(t *testing.T) {
+	for _, format := range formats {
+		t.Run(format.String(), func(t *testing.T) {
+			var lists atomic.Int32
+			var log atomic.Uint64 // the seq of the last message of user 2
+			missed := make(chan bool)
+			addr := scripted(t, func(p *peer) {
+				p.bind()
+				tell := func(times int) {
+					for range times {
+						p.push(codec.MissedNoti, struct {
+							UserSeq int `json:"userSeq"` // of a newer server
+						}{5})
+					}
+				}
+				go func() {
+					for range missed {
+						tell(1)
+					}
+				}()
+				p.attend(func(r request) bool {
+					head := log.Load()
+					switch r.label {
+					case codec.QuerySessionList:
+						if lists.Add(1) == 2 {
+							tell(5)
+						}
+						list := &codec.SessionList{Sessions: []codec.SessionBody{}}
+						if head > 0 {
+							list.Sessions = append(list.Sessions, codec.SessionBody{PeerID: codec.SomeID(2), Seq: head})
+						}
+						p.answer(r, list)
+					case codec.QueryHistory:
+						if lists.Load() == 2 {
+							tell(5)
+						}
+						var h codec.HistoryRequest
+						decode(t, r, &h)
+						page := &codec.Timeline{Messages: []codec.TimelineItem{}}
+						for seq := uint64(h.AfterSeq.N) + 1; seq <= head; seq++ {
+							page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: said(2, 2, seq).Content})
+						}
+						p.answer(r, page)
+					default:
+						return false
+					}
+					return true
+				})
+			})
+			phases := make(states, 100)
+			c := quick(t, addr, client.ClientOptions{Conn: client.Options{Format: format}, OnState: phases.note, NoConfirm: true})
+			phases.until(t, client.CaughtUp)
+			next := uint64(0)
+			for _, step := range []struct {
+				head  uint64
+				ends  int   // catch-ups that follow
+				lists int32 // read by then
+			}{{2, 2, 3}, {5, 1, 4}, {5, 1, 5}} {
+				log.Store(step.head)
+				missed <- true
+				for range step.ends {
+					if _, all := phases.until(t, client.CaughtUp); all[0] != client.Online {
+						t.Errorf("the phases are %v", all)
+					}
+				}
+				for ; next < step.head; next++ {
+					if e, err := first(c.Messages(within(t))); err != nil || e.Seq != next+1 {
+						t.Fatalf("got %+v %v, want seq %d", e, err, next+1)
+					}
+				}
+				if lists.Load() != step.lists {
+					t.Errorf("the list was read %d times, want %d", lists.Load(), step.lists)
+				}
+			}
+			close(missed)
+		})
+	}
+}
+
+// TestPagesThatAreTooLarge: after 105 the client asks for less, and remembers how much.
+func TestPagesThatAreTooLarge(t *testing.T) {
+	const most, peers, each = 3, 7, 8
+	asked := map[string][]int64{} // owned by the script until the Client is closed
+	note := func(what string, limit codec.OptInteger) (fits bool) {
+		asked[what] = append(asked[what], limit.N)
+		return limit.N > 0 && limit.N <= most
+	}
+	addr := scripted(t, func(p *peer) {
+		p.bind()
+		p.attend(func(r request) bool {
+			var answer any
+			fits := false
+			switch r.label {
+			case codec.QuerySessionList:
+				var s codec.SessionsRequest
+				decode(t, r, &s)
+				fits = note("list", s.Limit)
+				list := &codec.SessionList{Sessions: []codec.SessionBody{}}
+				at := len(s.After) // as many letters as conversations came before
+				for ; at < peers && int64(len(list.Sessions)) < s.Limit.N; at++ {
+					list.Sessions = append(list.Sessions, codec.SessionBody{PeerID: codec.SomeID(codec.ID(2 + at)), Seq: each})
+				}
+				list.More, list.After = at < peers, strings.Repeat("x", at)
+				answer = list
+			case codec.QueryOfflineMessage:
+				var o codec.OfflineRequest
+				decode(t, r, &o)
+				fits = note("offline", o.Limit)
+				answer = &codec.Timeline{Messages: []codec.TimelineItem{}}
+			case codec.QueryHistory:
+				var h codec.HistoryRequest
+				decode(t, r, &h)
+				fits = note(fmt.Sprint(h.PeerID.ID, h.AfterSeq.Set), h.Limit)
+				page := &codec.Timeline{Messages: []codec.TimelineItem{}}
+				from, to := h.AfterSeq.N, min(h.AfterSeq.N+h.Limit.N, each)
+				if !h.AfterSeq.Set {
+					if to = each; h.BeforeSeq.Set {
+						to = h.BeforeSeq.N - 1
+					}
+					from = max(to-h.Limit.N, 0)
+				}
+				for seq := from + 1; seq <= to; seq++ {
+					page.Messages = append(page.Messages, codec.TimelineItem{LabelName: codec.Message, Content: said(service.UserID(h.PeerID.ID), service.UserID(h.PeerID.ID), uint64(seq)).Content})
+				}
+				page.More = h.AfterSeq.Set && to < each || !h.AfterSeq.Set && from > 0
+				answer = page
+			default:
+				return false
+			}
+			if fits {
+				p.answer(r, answer)
+			} else {
+				p.refuse(r, service.TooLarge, "the page does not fit")
+			}
+			return true
+		})
+	})
+	phases := make(states, 100)
+	c := quick(t, addr, client.ClientOptions{OnState: phases.note, NoConfirm: true})
+	if _, all := phases.until(t, client.CaughtUp); !slices.Equal(all, []client.Phase{client.Connecting, client.Online, client.CaughtUp}) {
+		t.Errorf("the phases are %v", all)
+	}
+	got := map[service.UserID]uint64{}
+	for n := 0; n < peers*each; n++ {
+		e, err := first(c.Messages(within(t)))
+		if got[e.Peer]++; err != nil || e.Seq != got[e.Peer] {
+			t.Fatalf("got %+v %v, want seq %d", e, err, got[e.Peer])
+		}
+	}
+	back := uint64(each)
+	for e, err := range c.History(within(t), client.HistoryPage{Conversation: client.Conversation{Peer: 2}}) {
+		if err != nil || e.Seq != back {
+			t.Fatalf("history has %+v %v, want seq %d", e, err, back)
+		}
+		back--
+	}
+	c.Close()
+	want := map[string][]int64{
+		"list": {200, 100, 50, 25, 12, 6, 3, 3, 3}, "offline": {200, 100, 50, 25, 12, 6, 3}, "2 false": {0, 25, 12, 6, 3, 3, 3},
+	}
+	for what, limits := range asked {
+		expected := want[what]
+		if expected == nil {
+			expected = []int64{200, 100, 50, 25, 12, 6, 3, 3, 3}
+		}
+		if !slices.Equal(limits, expected) {
+			t.Errorf("%s was asked for by %v, want %v", what, limits, expected)
+		}
+	}
+	if back != 0 || len(asked) != 3+peers {
+		t.Errorf("%d entries of the history are missing; asked for %v", back, asked)
+	}
+}
+
+// TestAnEntryThatIsTooLarge: there is no smaller page than one entry, and the Client does not ask without a pause.
+func TestAnEntryThatIsTooLarge(t *testing.T) {
+	var asked atomic.Int32
+	addr := scripted(t, func(p *peer) {
+		p.bind()
+		p.attend(func(r request) bool {
+			if r.label != codec.QuerySessionList {
+				return false
+			}
+			asked.Add(1)
+			p.refuse(r, service.TooLarge, "the page does not fit")
+			return true
+		})
+	})
+	phases := make(states, 100)
+	quick(t, addr, client.ClientOptions{OnState: phases.note})
+	last, _ := phases.until(t, client.Waiting)
+	if code, ok := client.CodeOf(last.Err); !ok || code != service.TooLarge || asked.Load() != 8 { // 200, 100, 50, 25, 12, 6, 3, 1
+		t.Errorf("waits because of %v, after %d requests", last.Err, asked.Load())
+	}
+}
+
+// first is the first that an iterator gives.
+func first(all iter.Seq2[client.Entry, error]) (client.Entry, error) {
+	for e, err := range all {
+		return e, err
+	}
+	return client.Entry{}, errors.New("there is nothing")
 }

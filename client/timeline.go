@@ -16,8 +16,9 @@ type timeline struct {
 	known   uint64 // up to here the server was asked: whatever is not early is not for this user
 	head    uint64 // the newest entry that is known to exist
 	first   uint64 // until adopted: the oldest entry that came by itself
-	floor   uint64 // handed, before this connection
+	floor   uint64 // handed, before the list is read
 	probe   bool   // head may be out of date: ask the server
+	page    int    // how many entries are fetched at a time
 	left    bool   // the user is not in the group any more
 
 	early map[uint64]*Entry // ahead of their turn; nil for a message of one's own

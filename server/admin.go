@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,8 +25,10 @@ type admin struct {
 //	/healthz  200 while the process runs
 //	/readyz   200 while a new client would be taken, else 503 and why
 //	/stats    the counters of server and store, what the process costs, where it runs and what it is, as JSON
-//	/debug/pprof/  profiles of the running process
+//	/debug/pprof/  profiles of the running process, of 60 s at most
 //	/backup   a backup of the store, if it can make one; cut off if it fails
+//
+// Who asks must know this machine by a name of its own: see hostGuard.
 func listenAdmin(srv *Server, addr string) (*admin, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -36,14 +39,43 @@ func listenAdmin(srv *Server, addr string) (*admin, error) {
 	mux.HandleFunc("GET /readyz", srv.serveReady)
 	mux.HandleFunc("GET /stats", srv.serveStats)
 	mux.HandleFunc("GET /backup", srv.serveBackup)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	a := &admin{listener: l, server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	mux.HandleFunc("GET /debug/pprof/", briefly(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/profile", briefly(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/trace", briefly(pprof.Trace))
+	// Without a WriteTimeout, which would cut long answers: the connections look after their readers.
+	limited := newAdminListener(l, srv.log, adminStall)
+	a := &admin{listener: limited, server: &http.Server{
+		Handler:           hostGuard{srv.cfg.AdminHosts, mux},
+		ReadHeaderTimeout: adminHeaderTime, ReadTimeout: 2 * adminHeaderTime, IdleTimeout: adminIdle,
+		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(srv.log.Named("admin")),
+		DisableGeneralOptionsHandler: true, // it would answer any host
 	}}
-	go func() { _ = a.server.Serve(l) }() // ends with close
+	go func() { _ = a.server.Serve(limited) }() // ends with close
 	return a, nil
+}
+
+// How long clients of the admin endpoints may take. Tests are less patient.
+var (
+	adminHeaderTime = 5 * time.Second  // until a request is there
+	adminIdle       = 15 * time.Second // between two requests
+	adminStall      = 30 * time.Second // without taking anything of an answer
+)
+
+// maxProfile bounds a profile, which costs time and, as a trace, much memory.
+const maxProfile = 60 * time.Second
+
+// briefly refuses profiles that are longer than maxProfile.
+func briefly(profile http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if text := r.FormValue("seconds"); text != "" {
+			seconds, err := strconv.ParseFloat(text, 64)
+			if err != nil || !(seconds > 0 && seconds <= maxProfile.Seconds()) {
+				http.Error(w, fmt.Sprintf("seconds must be more than 0 and at most %.0f", maxProfile.Seconds()), http.StatusBadRequest)
+				return
+			}
+		}
+		profile(w, r)
+	}
 }
 
 func (a *admin) addr() string { return a.listener.Addr().String() }
@@ -98,6 +130,9 @@ func (srv *Server) serveBackup(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		http.Error(w, "this store cannot be backed up from here", http.StatusNotImplemented)
 		return
+	}
+	if r.Method == http.MethodHead {
+		return // a whole backup, for nothing
 	}
 	if !srv.backingUp.CompareAndSwap(false, true) {
 		http.Error(w, "a backup is being made already: wait for it to end", http.StatusConflict)

@@ -11,9 +11,10 @@ import (
 
 // Config says how a server listens and what it allows. The zero value of a field means its default.
 type Config struct {
-	Listen        string // host:port of the message server; default 127.0.0.1:3005; port 0 takes a free one
-	Admin         string // host:port of the admin endpoints; "" switches them off
-	AllowInsecure bool   // listen beyond loopback although nobody is authenticated
+	Listen        string   // host:port of the message server; default 127.0.0.1:3005; port 0 takes a free one
+	Admin         string   // host:port of the admin endpoints; "" switches them off
+	AdminHosts    []string // names and addresses, beside loopback, by which the admin endpoints may be asked
+	AllowInsecure bool     // listen beyond loopback although nobody is authenticated
 
 	BindTimeout    time.Duration // a connection that is not bound by then is closed; default 10 s
 	IdleTimeout    time.Duration // a bound connection that is silent this long is closed; default 180 s; below 0 never
@@ -91,6 +92,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxConns <= 0 || c.MaxConns > ceiling {
 		c.MaxConns = ceiling
 	}
+	if c.AdminHosts, err = canonicalHosts(c.AdminHosts); err != nil {
+		return c, err
+	}
 	return c, c.checkListen()
 }
 
@@ -119,10 +123,19 @@ func connCeiling() (int, error) {
 	return int(min(fds.Cur, 1<<22)) - reservedFDs, nil
 }
 
+// checkListen refuses addresses that other machines reach.
 func (c Config) checkListen() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	err := c.checkLoopback("listen", c.Listen, "nobody is authenticated, so anyone who can reach it could speak as any user")
+	if err == nil && c.Admin != "" {
+		err = c.checkLoopback("admin", c.Admin, "anyone who can reach it could read every message")
+	}
+	return err
+}
+
+func (c Config) checkLoopback(flag, addr, why string) error {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("listen address %q is not host:port: %w", c.Listen, err)
+		return fmt.Errorf("the %s address %q is not host:port: %w", flag, addr, err)
 	}
 	if c.AllowInsecure || host == "localhost" {
 		return nil
@@ -130,6 +143,5 @@ func (c Config) checkListen() error {
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("refusing to listen on %s: nobody is authenticated, so anyone who can reach it could speak as any user: "+
-		"listen on 127.0.0.1, or pass --allow-insecure if the network is trusted", c.Listen)
+	return fmt.Errorf("refusing to listen on %s (--%s): %s: use 127.0.0.1, or pass --allow-insecure if the network is trusted", addr, flag, why)
 }

@@ -44,7 +44,8 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.cfg.Listen, "listen", "127.0.0.1:3005", "address for clients; port 0 takes a free one")
 	f.StringVar(&s.data, "data", "./data", "the data directory")
 	f.StringVar(&s.cfg.Admin, "admin", "127.0.0.1:3007", `address for /healthz, /readyz and /stats; "" for none`)
-	f.BoolVar(&s.cfg.AllowInsecure, "allow-insecure", false, "listen beyond loopback although clients are not authenticated")
+	f.StringArrayVar(&s.cfg.AdminHosts, "admin-host", nil, "a name or address, beside loopback, by which --admin may be asked; may be repeated")
+	f.BoolVar(&s.cfg.AllowInsecure, "allow-insecure", false, "let --listen and --admin be reached by other machines, although nobody is authenticated")
 	f.TextVar(&s.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
 
