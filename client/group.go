@@ -55,13 +55,16 @@ func (c *Conn) KickMembers(ctx context.Context, id string, who []service.UserID)
 // GroupUpdate is what shall be different about a group; what is nil stays.
 type GroupUpdate struct {
 	Name      *string
-	HeadImage *string
+	HeadImage *string // "": none from now on
 	Creator   *service.UserID
 	MsgID     string // yours, to send the same change again safely; empty: NewMsgID
 }
 
 func (u GroupUpdate) request(id string) codec.GroupRequest {
 	req := codec.GroupRequest{GroupID: id, GroupName: u.Name, GroupHeadImage: u.HeadImage, MsgID: u.MsgID}
+	if u.HeadImage != nil && *u.HeadImage == "" { // "" is absent on the wire
+		req.GroupHeadImage, req.Clear = nil, []string{"groupHeadImage"}
+	}
 	if u.Creator != nil {
 		req.Creator = codec.SomeID(codec.ID(*u.Creator))
 	}

@@ -45,8 +45,8 @@ func TestLabels(t *testing.T) {
 		}, codec.Message, &codec.MessageRequest{MsgID: "m", SendDate: "5", MsgContentType: codec.SomeInteger(-7), SessionID: group},
 			&client.Sent{MsgID: "m", Seq: 3, ServerReceiveDate: 4, State: 1}, nil},
 		{"createGroup", func(ctx context.Context, c *client.Conn) (any, error) {
-			return c.CreateGroup(ctx, "", []service.UserID{2, 3})
-		}, codec.CreateGroup, &codec.GroupRequest{GroupName: new(string), MemberIDs: codec.IDs{2, 3}}, &codec.GroupCreated{GroupID: group}, group},
+			return c.CreateGroup(ctx, name, []service.UserID{2, 3})
+		}, codec.CreateGroup, &codec.GroupRequest{GroupName: &name, MemberIDs: codec.IDs{2, 3}}, &codec.GroupCreated{GroupID: group}, group},
 		{"queryGroupList", func(ctx context.Context, c *client.Conn) (any, error) { return c.Groups(ctx) },
 			codec.QueryGroupList, &codec.GroupRequest{}, []client.Group{{GroupID: group, GroupName: "g", Creator: 1, MemberIDs: codec.IDs{2}, UpdateDate: 8, CreateDate: 7}}, nil},
 		{"queryGroupList of nothing", func(ctx context.Context, c *client.Conn) (any, error) { return c.Groups(ctx) },

@@ -69,7 +69,7 @@ func (c *Conn) push(label codec.Label, f codec.Frame) error {
 	case codec.ReceiveError, codec.KickedNoti:
 		body, decodeErr := decode[codec.ErrorBody](f)
 		p.Body, err = body, decodeErr
-		c.note(label, body, reasonOf(f))
+		c.note(label, body)
 	default:
 		return nil
 	}
@@ -88,20 +88,9 @@ func decode[T any](f codec.Frame) (*T, error) {
 	return v, codec.UnmarshalValue(f.Format, f.Body, v)
 }
 
-// reasonOf is the reason in the body of an error push, "" if there is none that is understood.
-func reasonOf(f codec.Frame) string {
-	body, err := decode[struct {
-		Reason string `json:"reason"`
-	}](f)
-	if err != nil {
-		return ""
-	}
-	return body.Reason
-}
-
 // note keeps an error push: if nothing comes after it, it says why the connection ended.
-func (c *Conn) note(label codec.Label, e *codec.ErrorBody, reason string) {
-	word := &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label), Reason: reason}
+func (c *Conn) note(label codec.Label, e *codec.ErrorBody) {
+	word := &Error{Code: service.Code(e.Code), Message: e.Error, Label: codec.Label(e.Label), Reason: e.Reason}
 	if label == codec.KickedNoti {
 		word.Label = label
 	}

@@ -14,10 +14,10 @@ import (
 // because of a monitor that forgets to close.
 const maxAdminConns = 64
 
-// acceptPause is how long accepting pauses after a first failure; it doubles up to maxAcceptPause. What fails (there
+// adminPause is how long accepting pauses after a first failure; it doubles up to maxAcceptPause. What fails (there
 // are no descriptors, for example) fails again at once.
 const (
-	acceptPause    = 5 * time.Millisecond
+	adminPause     = 5 * time.Millisecond
 	maxAcceptPause = time.Second
 )
 
@@ -37,7 +37,7 @@ func newAdminListener(l net.Listener, log *zap.Logger, stall time.Duration) *adm
 
 // Accept returns an error only when the listener is closed: http.Server would give up after any other.
 func (l *adminListener) Accept() (net.Conn, error) {
-	for pause := acceptPause; ; {
+	for pause := adminPause; ; {
 		c, err := l.Listener.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -48,7 +48,7 @@ func (l *adminListener) Accept() (net.Conn, error) {
 			pause = min(2*pause, maxAcceptPause)
 			continue
 		}
-		pause = acceptPause
+		pause = adminPause
 		select {
 		case l.slots <- struct{}{}:
 			return &adminConn{Conn: c, stall: l.stall, free: sync.OnceFunc(func() { <-l.slots })}, nil
