@@ -18,6 +18,7 @@ const (
 	applyEvery = 100 * time.Millisecond
 	applyOps   = 6 << 10
 	applyBytes = 3 << 20
+	applyMoves = 10_000  // members that join or leave, each some puts at random; a larger change goes with no other
 	sweepKeys  = 1024 // keys that a hand may move in an apply, and one more for each op
 )
 
@@ -115,7 +116,7 @@ func (a *applier) applyAll(toTheEnd bool) error {
 // apply moves one piece of the tail, and with it the hands of the sweeps.
 func (a *applier) apply() (int, error) {
 	r := a.db.recent
-	ops, after := r.tail(applyOps, applyBytes)
+	ops, after := r.tail(applyOps, applyBytes, applyMoves)
 	due, expirable := a.db.overdue()
 	if len(ops) == 0 && !due {
 		return 0, nil
@@ -157,7 +158,7 @@ func (a *applier) apply() (int, error) {
 		return 0, err
 	}
 	a.db.journal.applied(high)
-	r.dropTail(len(ops))
+	a.db.queue.applied(r.dropTail(len(ops)))
 	a.db.groups.dropTail(high)
 	dropSwept(r, r.index, index)
 	dropSwept(r, r.convs, convs)
@@ -171,6 +172,7 @@ func (a *applier) apply() (int, error) {
 func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 	log, receipts := tx.Bucket(bucketLog), tx.Bucket(bucketReceipts)
 	log.FillPercent, receipts.FillPercent = 1, 1
+	var groups groupWriter
 	for i, op := range ops {
 		gid := after + 1 + uint64(i)
 		bucket := log
@@ -178,7 +180,7 @@ func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 		case opReceipt:
 			bucket = receipts
 		case opEntry:
-			if err := applyNotice(tx, gid, op); err != nil {
+			if err := groups.addNotice(gid, op); err != nil {
 				return err
 			}
 		default:
@@ -188,16 +190,7 @@ func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// applyNotice does to a group what a notice says; a message does nothing.
-func applyNotice(tx *bbolt.Tx, gid uint64, op []byte) error {
-	h, err := parseEntry(gid, op[:len(op)-crcSize])
-	if err != nil || !h.kind.Notice() {
-		return err
-	}
-	return applyChange(tx, gid, &h)
+	return groups.write(tx)
 }
 
 func sweepIndex(tx *bbolt.Tx, taken []swept[service.ConvID, posting]) error {

@@ -35,6 +35,7 @@ type committer struct {
 	date  int64  // of the last entry: dates never go back
 	convs *clock[service.ConvID, convState]
 
+	counts groupCounts
 	// The batch that is being decided.
 	now     int64
 	staged  []staged
@@ -60,6 +61,7 @@ func newCommitter(db *DB, last uint64, date int64) *committer {
 		convs:    newClock[service.ConvID, convState](db.options.DedupBytes),
 		groups:   map[service.GroupID]*groupState{},
 		marks:    map[markKey]service.Marks{},
+		counts:   newGroupCounts(db.recent.memberships()),
 	}
 }
 
@@ -127,6 +129,10 @@ func (c *committer) begin() {
 	clear(c.groups)
 	clear(c.marks)
 	c.now = max(c.date, c.db.options.Clock().UnixMilli())
+	if len(c.counts.changes) > 0 {
+		applied, _ := c.db.recent.gids() // the next view shows it
+		c.counts.applied(applied)
+	}
 }
 
 // decide gives a request its answer, or stages it; false if it belongs into the next batch.
@@ -201,6 +207,7 @@ func (c *committer) publish() {
 // undo forgets a batch that did not get into the journal: what was derived from it is read again.
 func (c *committer) undo() {
 	c.last -= uint64(len(c.staged))
+	c.counts.undo(c.last)
 	for i := range c.staged {
 		c.convs.remove(c.staged[i].conv)
 	}

@@ -119,6 +119,8 @@ func (db *DB) replay(gid uint64, op []byte) (date int64, err error) {
 			return 0, err
 		}
 		db.groups.publish(s.group)
+		s.weight = weightOf(len(s.change.add)+len(s.change.remove), 0)
+		db.queue.changes += s.weight
 	}
 	db.recent.publish([]staged{s})
 	return h.date, nil
