@@ -68,4 +68,3 @@ func (c *committer) made(ch *service.GroupChange, g *groupState) *change {
 	}
 	return made
 }
-

@@ -2,7 +2,7 @@ package storage
 
 // answers are requests of one batch that all have their answer.
 type answers struct {
-	reqs  []request
+	reqs    []request
 	bytes   int       // that they count in the queue
 	refused int       // what changes weigh that will never be applied
 	whole   []request // all that were taken from the queue with them, if these are the last

@@ -81,16 +81,24 @@ func unsealEntry(gid uint64, op []byte) (header, error) {
 
 // readReceipts makes pending the marks that are not in their table.
 func (db *DB) readReceipts(tx *bbolt.Tx) error {
-	return tx.Bucket(bucketReceipts).ForEach(func(k, op []byte) error {
+	marked := metaUint(tx, metaMarked)
+	cur := tx.Bucket(bucketReceipts).Cursor()
+	if k, _ := cur.First(); k != nil {
+		db.applier.rests = gidOfKey(k) < marked
+	}
+	for k, op := cur.Seek(keyOfGid(marked)); k != nil; k, op = cur.Next() {
 		gid := gidOfKey(k)
 		body, err := unseal(gid, op)
 		if err != nil {
 			return err
 		}
 		key, m, err := parseReceipt(gid, body)
+		if err != nil {
+			return err
+		}
 		db.recent.marks.replace(key, marking{gid, m})
-		return err
-	})
+	}
+	return nil
 }
 
 // replay publishes an op of the journal again, and gives its date.
