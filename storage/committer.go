@@ -113,10 +113,11 @@ func (c *committer) commit(reqs []request) int {
 	return n
 }
 
-// refuseAll answers a batch that was not committed. What was refused for a reason of its own keeps it.
+// refuseAll answers a batch that was not committed. What was refused before anything was staged keeps its reason; after
+// that the reason may be what never came to be.
 func refuseAll(reqs []request, err error) {
 	for i := range reqs {
-		if reqs[i].err == nil {
+		if reqs[i].err == nil || reqs[i].tied {
 			reqs[i].refuse(err)
 		}
 	}
@@ -158,6 +159,7 @@ func (c *committer) decide(r *request) bool {
 	}
 	if err != nil {
 		r.refuse(err)
+		r.tied = len(c.staged) > 0
 	}
 	return true
 }

@@ -14,6 +14,7 @@ type request struct {
 	counted int   // bytes in the queue's bound
 	weight  int   // of a change, in the share of changes
 	err     error // the answer, if it was refused
+	tied    bool  // err stands only if the batch is committed
 
 	message  service.Message // to append; of a receipt Conv, and its user as From
 	state    service.State   // that a receipt confirms; then that of a message
