@@ -1,6 +1,9 @@
 package service
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Confirmation says that the caller has received or read a conversation up to a message. It names messages,
 // or a seq.
@@ -29,13 +32,35 @@ func (s *Service) Confirm(ctx context.Context, c Caller, r Confirmation, done fu
 	if err != nil {
 		return err
 	}
-	s.store.Mark([]Mark{{User: c.User, Conv: v.conv, State: r.State, Seq: seq, Done: func(m Marked, err error) {
+	told, holds := confirmedOf(named, c.User)
+	s.store.Mark([]Mark{{User: c.User, Conv: v.conv, State: r.State, Seq: seq, Holds: holds, Done: func(m Marked, err error) {
 		done(err)
 		if err == nil {
-			s.tellSenders(c, v.conv, r.State, m, named)
+			s.tellSenders(c, v.conv, r.State, m, told)
 		}
 	}}})
 	return nil
+}
+
+// confirmedMessage is what is kept of a message until its receipt is stored. The page that it was read from may have a
+// megabyte.
+type confirmedMessage struct {
+	seq   Seq
+	from  UserID
+	msgID string
+}
+
+// confirmedOf is what tellSenders needs of the messages that u confirms, and how many bytes that takes.
+func confirmedOf(named []Entry, u UserID) (told []confirmedMessage, holds int) {
+	for i := range named {
+		e := &named[i]
+		if e.Kind != KindMessage || e.From == u {
+			continue
+		}
+		told = append(told, confirmedMessage{e.Seq, e.From, strings.Clone(e.MsgID)})
+		holds += len(e.MsgID)
+	}
+	return told, holds + 32*cap(told) // two integers and a string each
 }
 
 func (s *Service) checkConfirmation(r Confirmation) error {
@@ -116,18 +141,17 @@ func (s *Service) tellsSenders(ctx context.Context, c ConvID) (bool, error) {
 	return len(g.Members) <= s.limits.ReceiptGroup, nil
 }
 
-// tellSenders signals the messages among named that the marks have moved over.
-func (s *Service) tellSenders(c Caller, conv ConvID, state State, m Marked, named []Entry) {
+// tellSenders signals the messages that the marks have moved over.
+func (s *Service) tellSenders(c Caller, conv ConvID, state State, m Marked, told []confirmedMessage) {
 	before, after := m.Before.Delivered, m.After.Delivered
 	if state == StateRead {
 		before, after = m.Before.Read, m.After.Read
 	}
-	for i := range named {
-		e := &named[i]
-		if e.Kind != KindMessage || e.From == c.User || e.Seq <= before || e.Seq > after {
+	for _, t := range told {
+		if t.seq <= before || t.seq > after {
 			continue
 		}
-		s.router.Signal(Target{Users: []UserID{e.From}, Except: c.Session},
-			Receipt{MsgID: e.MsgID, State: state, Seq: e.Seq, User: c.User, Conv: conv})
+		s.router.Signal(Target{Users: []UserID{t.from}, Except: c.Session},
+			Receipt{MsgID: t.msgID, State: state, Seq: t.seq, User: c.User, Conv: conv})
 	}
 }

@@ -47,6 +47,7 @@ type Mark struct {
 	Conv  ConvID
 	State State // StateDelivered or StateRead; read is delivered too
 	Seq   Seq
+	Holds int // bytes that Done keeps in memory, for the store's bound on what it has not answered
 	Done  func(Marked, error)
 }
 

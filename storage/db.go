@@ -122,7 +122,7 @@ func (db *DB) Mark(batch []service.Mark) {
 	fill := func(i int, r *request) {
 		m := &batch[i]
 		*r = request{
-			kind: requestMark, message: service.Message{Conv: m.Conv, From: m.User}, state: m.State, seq: m.Seq, marked: m.Done,
+			kind: requestMark, message: service.Message{Conv: m.Conv, From: m.User}, state: m.State, seq: m.Seq, marked: m.Done, holds: m.Holds,
 		}
 	}
 	if !db.queue.push(len(batch), fill) {

@@ -247,6 +247,41 @@ func TestAFullQueueRefusesInOrder(t *testing.T) {
 	}
 }
 
+// A receipt counted as a few hundred bytes while its done kept a page of messages.
+func TestReceiptsCountWhatTheyHold(t *testing.T) {
+	o := small()
+	o.QueueBytes = 1 << 20
+	hold, held := make(chan struct{}), make(chan struct{}, 1)
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Sync: func() error {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
+		<-hold
+		return nil
+	}})
+	db.Append([]service.Append{{Message: message(1, 2, "a"), Done: func(service.Appended, error) {}}})
+	<-held
+	const n = 20
+	answers := make(chan error, n)
+	for range n {
+		db.Mark([]service.Mark{{User: 2, Conv: service.Pair(1, 2), State: service.StateRead, Seq: 1, Holds: 100 << 10,
+			Done: func(_ service.Marked, err error) { answers <- err }}})
+	}
+	close(hold)
+	var busy int
+	for range n {
+		if err := <-answers; errors.Is(err, service.ErrBusy) {
+			busy++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if busy != n-10 {
+		t.Errorf("%d of %d receipts that hold 100 KiB each did not fit into 1 MiB", busy, n)
+	}
+}
+
 func TestAFullDiskTakesNoWritesUntilThereIsSpace(t *testing.T) {
 	var free atomic.Int64
 	free.Store(1 << 30)

@@ -27,6 +27,7 @@ type request struct {
 	change   *changeRequest
 	appended func(service.Appended, error)
 	marked   func(service.Marked, error)
+	holds    int // bytes that marked keeps in memory
 }
 
 type requestKind uint8
@@ -44,11 +45,13 @@ type changeRequest struct {
 	answer service.GroupChanged
 }
 
-// size is what a request counts in the queue.
+// size is what a request counts in the queue: what it takes until it is answered, itself and staged, and what its done holds.
 func (r *request) size() int {
-	n := int(unsafe.Sizeof(*r)) + len(r.message.MsgID) + len(r.message.SendDate) + len(r.message.Content)
+	n := int(unsafe.Sizeof(*r)+unsafe.Sizeof(staged{})) + r.holds
+	n += len(r.message.MsgID) + len(r.message.SendDate) + len(r.message.Content)
 	if r.change != nil {
-		n += len(r.change.Name) + len(r.change.HeadImage) + 8*(len(r.change.Add)+len(r.change.Remove))
+		n += int(unsafe.Sizeof(*r.change)) + len(r.change.MsgID) + len(r.change.Name) + len(r.change.HeadImage)
+		n += 8 * (len(r.change.Add) + len(r.change.Remove))
 	}
 	return n
 }
