@@ -135,7 +135,7 @@ func (a *applier) apply() (int, error) {
 	spare := 2*len(ops) + expireSpare
 	var rests bool
 	err := a.db.update(func(tx *bbolt.Tx) (err error) {
-		if err := putOps(tx, ops, after); err != nil {
+		if err := a.putOps(tx, ops, after); err != nil {
 			return err
 		}
 		if err := sweepIndex(tx, index); err != nil {
@@ -154,7 +154,7 @@ func (a *applier) apply() (int, error) {
 			return err
 		}
 		if due {
-			if err := expire(tx, a.db.cutoff(), indexed, spare); err != nil {
+			if err := a.db.expire(tx, indexed, spare); err != nil {
 				return err
 			}
 		}
@@ -176,10 +176,10 @@ func (a *applier) apply() (int, error) {
 }
 
 // putOps puts ops where they belong: entries into the log, receipts beside it, changes to their groups.
-func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
+func (a *applier) putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 	log, receipts := tx.Bucket(bucketLog), tx.Bucket(bucketReceipts)
 	log.FillPercent, receipts.FillPercent = 1, 1
-	var groups groupWriter
+	groups := groupWriter{damaged: a.db.damaged}
 	for i, op := range ops {
 		gid := after + 1 + uint64(i)
 		bucket := log

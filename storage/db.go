@@ -38,6 +38,7 @@ type DB struct {
 	once    sync.Once      // Close
 	closed  error          // what Close has to say
 
+	damage damage
 	full   atomic.Bool           // too little space
 	fatal  atomic.Pointer[error] // why nothing is written any more
 	closes atomic.Bool

@@ -117,7 +117,7 @@ func (c *committer) entry(id service.ConvID, seq service.Seq) (service.Entry, er
 	if err != nil {
 		return service.Entry{}, err
 	}
-	return fetch(tx, id, &page[0])
+	return c.db.fetch(tx, id, &page[0])
 }
 
 // conv is the state of a conversation, read if it is not known. Fingerprints are read when a message asks.

@@ -20,6 +20,8 @@ type groupWriter struct {
 	groups map[service.GroupID]*groupState // as the last notice left them
 	moves  []move
 	arena  []byte // of the values, which bbolt refers to until the commit
+
+	damaged func(key any, err error)
 }
 
 // move is a user who joins or leaves a group.
@@ -129,11 +131,11 @@ func leading(moves []move, alike func(move) bool) int {
 	return n
 }
 
-// writeCount moves the number of one user's groups.
+// writeCount moves the number of one user's groups. Of one that cannot be read it counts what is new.
 func (w *groupWriter) writeCount(b *bbolt.Bucket, his []move) error {
 	count, err := countGroups(b, his[0].user)
 	if err != nil {
-		return err
+		w.damaged(his[0].user, err)
 	}
 	for _, m := range his {
 		if m.joins {
@@ -147,12 +149,12 @@ func (w *groupWriter) writeCount(b *bbolt.Bucket, his []move) error {
 	return b.Put(keyOfGid(uint64(his[0].user)), w.arena[start:len(w.arena):len(w.arena)])
 }
 
-// writeSpans moves one user's spans in one group.
+// writeSpans moves one user's spans in one group. If they cannot be read he begins anew: he sees less, never more.
 func (w *groupWriter) writeSpans(b *bbolt.Bucket, moves []move) error {
 	key := keyOfUser(moves[0].user, moves[0].group)
 	spans, err := decodeSpans(b.Get(key[:]))
 	if err != nil {
-		return fmt.Errorf("user %d in group %s: %w", moves[0].user, moves[0].group, err)
+		w.damaged(key, fmt.Errorf("user %d in group %s: %w", moves[0].user, moves[0].group, err))
 	}
 	for _, m := range moves {
 		if m.joins {

@@ -18,6 +18,10 @@ type Options struct {
 	// OnFatal is called once, on a goroutine of its own, when a sync of the journal or an apply has failed.
 	// Nothing is written any more then; the owner logs and exits, opening replays the journal.
 	OnFatal func(error)
+
+	// OnDamage is called, once for each record and at most a thousand times, when something stored is found to be not what
+	// was written. Everything else goes on. It must not block, nor use the store.
+	OnDamage func(error)
 }
 
 func (o Options) withDefaults() Options {
@@ -26,6 +30,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(error) {}
+	}
+	if o.OnDamage == nil {
+		o.OnDamage = func(error) {}
 	}
 	for _, f := range []struct {
 		field *int

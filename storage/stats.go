@@ -15,6 +15,7 @@ type Stats struct {
 	PendingListings int    `json:"pendingListings"` // personal conversations that are not in their users' lists
 	PendingMarks    int    `json:"pendingMarks"`    // marks that are not in their table
 	ReadOnly        bool   `json:"readOnly"`        // too little space
+	Damaged         int    `json:"damaged"`         // records found since the start that are not what was written, counted up to 1,000
 }
 
 // Stats are for metrics and readiness.
@@ -23,6 +24,7 @@ func (db *DB) Stats() Stats {
 	s.QueueBytes, s.Refused = db.queue.load()
 	s.Commits, s.JournaledBytes = db.committer.commits.Load(), db.committer.journaled.Load()
 	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load()
+	s.Damaged = db.damage.count()
 	r := db.recent
 	r.mu.RLock()
 	s.AppliedGid, s.LastGid = r.applied, r.applied+uint64(len(r.ops))

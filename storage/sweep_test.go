@@ -255,7 +255,10 @@ func TestReceiptsAreDeletedALittleAtATime(t *testing.T) {
 }
 
 // receipts counts those that a closed store left in its file.
-func receipts(t *testing.T, dir string) (n int) {
+func receipts(t *testing.T, dir string) (n int) { return keys(t, dir, "receipts") }
+
+// keys counts what a closed store left in a bucket of its file.
+func keys(t *testing.T, dir, bucket string) (n int) {
 	t.Helper()
 	b, err := bbolt.Open(filepath.Join(dir, "msgserver.db"), 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
@@ -263,7 +266,7 @@ func receipts(t *testing.T, dir string) (n int) {
 	}
 	defer b.Close()
 	err = b.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("receipts")).ForEach(func(_, _ []byte) error {
+		return tx.Bucket([]byte(bucket)).ForEach(func(_, _ []byte) error {
 			n++
 			return nil
 		})
