@@ -27,7 +27,7 @@ func (c *committer) change(r *request) error {
 	if err := c.checkUsers(ch); err != nil {
 		return err
 	}
-	conv, err := c.conv(ch.ID.Conv(), false)
+	conv, err := c.conv(ch.ID.Conv(), true)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (c *committer) change(r *request) error {
 		return err
 	}
 	c.counts.add(staged.membership())
-	conv.add(p)
+	c.add(conv, p)
 	c.groups[ch.ID] = next
 	r.change.answer = service.GroupChanged{
 		Group: next.Group, Entry: service.Entry{Message: m, Seq: p.seq, Kind: ch.Kind, ServerDate: c.now},

@@ -36,6 +36,10 @@ type committer struct {
 	convs *clock[service.ConvID, convState]
 
 	counts groupCounts
+	late   *lateTable
+	opened int64         // date
+	backTo uint64        // gid of the first entry that was not lateWindow old then
+	seqs   []service.Seq // space for those that the late table finds
 	// The batch that is being decided.
 	now     int64
 	staged  []staged
@@ -54,15 +58,18 @@ type committer struct {
 	journaled atomic.Uint64 // bytes of ops
 }
 
-func newCommitter(db *DB, last uint64, date int64) *committer {
+func newCommitter(db *DB, last uint64, date int64) (*committer, error) {
+	now := max(date, db.options.Clock().UnixMilli())
+	backTo, err := db.gidSince(now - lateWindow.Milliseconds())
 	return &committer{
-		db: db, last: last, date: date,
+		db: db, last: last, date: date, opened: now, backTo: backTo,
+		late:     newLateTable(db.options.DedupLateBytes, now),
 		maxBytes: min(maxBatchBytes, db.journal.maxBatch()),
 		convs:    newClock[service.ConvID, convState](db.options.DedupBytes),
 		groups:   map[service.GroupID]*groupState{},
 		marks:    map[markKey]service.Marks{},
 		counts:   newGroupCounts(db.recent.memberships()),
-	}
+	}, err
 }
 
 // run commits until the queue is closed and empty.
@@ -130,6 +137,7 @@ func (c *committer) begin() {
 	clear(c.groups)
 	clear(c.marks)
 	c.now = max(c.date, c.db.options.Clock().UnixMilli())
+	c.late.age(c.now)
 	if len(c.counts.changes) > 0 {
 		applied, _ := c.db.recent.gids() // the next view shows it
 		c.counts.applied(applied)

@@ -45,8 +45,8 @@ func (db *DB) catchUp() error {
 	if err := db.mend(lost); err != nil {
 		return err
 	}
-	db.committer = newCommitter(db, last, date)
-	return nil
+	db.committer, err = newCommitter(db, last, date)
+	return err
 }
 
 // readLog makes pending what is in the log but not in the index, and gives the date of the last entry, and what it could not

@@ -9,6 +9,7 @@ type Options struct {
 	PendingPostings int              // entries that wait for the index, about; default 250,000
 	QueueBytes      int              // operations that are not answered yet; default 64 MiB
 	DedupBytes      int              // fingerprints and heads of active conversations; default 128 MiB
+	DedupLateBytes  int              // fingerprints of what is beyond a conversation's last 1,024 entries, for 10 minutes; default 64 MiB, which is 4 million
 	GroupBytes      int              // groups kept in memory; default 32 MiB
 	MmapSize        int              // address space for the file, so that it can grow without waiting for readers; default 256 GiB
 	MinFree         int64            // bytes: with less free space there are no writes; default 256 MiB, negative: no limit
@@ -38,7 +39,7 @@ func (o Options) withDefaults() Options {
 		field *int
 		value int
 	}{
-		{&o.PendingPostings, 250_000}, {&o.QueueBytes, 64 << 20}, {&o.DedupBytes, 128 << 20},
+		{&o.PendingPostings, 250_000}, {&o.QueueBytes, 64 << 20}, {&o.DedupBytes, 128 << 20}, {&o.DedupLateBytes, 64 << 20},
 		{&o.GroupBytes, 32 << 20}, {&o.MmapSize, defaultMmap},
 	} {
 		if *f.field <= 0 {
