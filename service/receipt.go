@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"slices"
+	"unsafe"
 )
 
 // Confirmation says that the caller has received or read a conversation up to a message. It names messages,
@@ -32,7 +33,7 @@ func (s *Service) Confirm(ctx context.Context, c Caller, r Confirmation, done fu
 	if err != nil {
 		return err
 	}
-	s.store.Mark([]Mark{{User: c.User, Conv: v.conv, State: r.State, Seq: seq, Done: func(m Marked, err error) {
+	s.store.Mark([]Mark{{User: c.User, Conv: v.conv, State: r.State, Seq: seq, Holds: holds(named), Done: func(m Marked, err error) {
 		if err == nil {
 			s.tellSenders(c, v.conv, r.State, m, named)
 		}
@@ -109,6 +110,14 @@ func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (name
 		named = nil
 	}
 	return named, seq, err
+}
+
+// holds is about how many bytes stamps take while their receipt is on its way.
+func holds(named []Stamp) (bytes int) {
+	for i := range named {
+		bytes += int(unsafe.Sizeof(named[i])) + len(named[i].MsgID)
+	}
+	return bytes
 }
 
 // tellsSenders reports whether senders hear of each receipt: not in large groups, where the counts are there

@@ -47,6 +47,7 @@ type Mark struct {
 	Conv  ConvID
 	State State // StateDelivered or StateRead; read is delivered too
 	Seq   Seq
+	Holds int // bytes that Done keeps in memory, for the store's bound on what it has not answered
 	Done  func(Marked, error)
 }
 
@@ -90,12 +91,14 @@ type Cursor string
 // Reads see everything whose Done has run. They may touch the disk, so they are for workers, not for loops.
 type Store interface {
 	// Append stores messages, each exactly once in effect: (From, MsgID) in one conversation, at any distance
-	// in time, within at least the conversation's last 1,024 entries. A message to a group is refused with
+	// in time within at least the conversation's last 1,024 entries, and behind any number of entries within at
+	// least 10 minutes, while the store has space to remember them. A message to a group is refused with
 	// ErrNotFound or ErrDenied by the members at that moment.
 	Append(batch []Append)
 	// Mark moves receipts forward. Seqs past the conversation's end count as its end.
 	Mark(batch []Mark)
-	// ChangeGroup applies a change and adds its notice, or answers ErrConflict, ErrNotFound or ErrTooLarge.
+	// ChangeGroup applies a change and adds its notice, or answers ErrConflict, ErrNotFound or ErrTooLarge. It is
+	// ErrBusy while changes of many members wait, which cost more than messages.
 	ChangeGroup(ch GroupChange, done func(GroupChanged, error))
 
 	// Read gives up to limit entries from seq on, ascending, without holes, stopping early when their
@@ -105,9 +108,10 @@ type Store interface {
 	// Forward from below First begins at First.
 	Stamps(ctx context.Context, c ConvID, q StampQuery) ([]Stamp, error)
 	// Find gives the entries of c that have this msgId, messages or notices, at most one for each sender, newest first,
-	// looking back over at least the last 1,024 entries. None is an empty result, not an error.
+	// looking back over at least the last 1,024 entries. It need not reach as far back as Append does, which knows
+	// whom to look for. None is an empty result, not an error.
 	Find(ctx context.Context, c ConvID, msgID string) ([]Entry, error)
-	// Heads gives the head of each conversation, in the order asked.
+	// Heads gives the head of each conversation, in the order asked. A last entry that is damaged has date 0.
 	Heads(ctx context.Context, cs []ConvID) ([]Head, error)
 	// Unread counts, up to limit, the messages (not the notices) of users other than u after seq, within spans.
 	Unread(ctx context.Context, u UserID, c ConvID, after Seq, spans []Span, limit int) (int, error)

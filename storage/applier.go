@@ -18,7 +18,8 @@ const (
 	applyEvery = 100 * time.Millisecond
 	applyOps   = 6 << 10
 	applyBytes = 3 << 20
-	sweepKeys  = 1024 // keys that a hand may move in an apply, and one more for each op
+	applyMoves = 10_000 // members that join or leave, each some puts at random; a larger change goes with no other
+	sweepKeys  = 1024   // keys that a hand may move in an apply, and one more for each op
 )
 
 // applier moves the tail into bbolt. It is one goroutine, and the only writer of the database.
@@ -29,6 +30,7 @@ type applier struct {
 	rush   chan struct{} // do not wait for more
 	moved  chan struct{} // something was applied; taken by the committer when the journal is full
 	stop   chan struct{}
+	rests  bool // receipts are left that are in their table; owned by run
 
 	applies atomic.Uint64
 }
@@ -74,7 +76,7 @@ func (a *applier) run() {
 		case <-a.stop:
 			stopping = true
 		case <-idle.C:
-			if due, _ := a.db.overdue(); !due {
+			if due, _ := a.db.overdue(); !due && !a.rests {
 				continue
 			}
 		}
@@ -115,9 +117,9 @@ func (a *applier) applyAll(toTheEnd bool) error {
 // apply moves one piece of the tail, and with it the hands of the sweeps.
 func (a *applier) apply() (int, error) {
 	r := a.db.recent
-	ops, after := r.tail(applyOps, applyBytes)
+	ops, after := r.tail(applyOps, applyBytes, applyMoves)
 	due, expirable := a.db.overdue()
-	if len(ops) == 0 && !due {
+	if len(ops) == 0 && !due && !a.rests {
 		return 0, nil
 	}
 	high := after + uint64(len(ops))
@@ -130,8 +132,10 @@ func (a *applier) apply() (int, error) {
 	indexed := min(r.index.oldest(high), r.convs.oldest(high))
 	marked := r.marks.oldest(high)
 	r.mu.Unlock()
-	err := a.db.update(func(tx *bbolt.Tx) error {
-		if err := putOps(tx, ops, after); err != nil {
+	spare := 2*len(ops) + expireSpare
+	var rests bool
+	err := a.db.update(func(tx *bbolt.Tx) (err error) {
+		if err := a.putOps(tx, ops, after); err != nil {
 			return err
 		}
 		if err := sweepIndex(tx, index); err != nil {
@@ -143,11 +147,14 @@ func (a *applier) apply() (int, error) {
 		if err := sweepMarks(tx, marks, marked); err != nil {
 			return err
 		}
+		if rests, err = dropReceipts(tx, spare); err != nil {
+			return err
+		}
 		if err := putMetaUint(tx, metaIndexed, indexed); err != nil {
 			return err
 		}
 		if due {
-			if err := expire(tx, a.db.cutoff(), indexed, 2*len(ops)+expireSpare); err != nil {
+			if err := a.db.expire(tx, indexed, spare); err != nil {
 				return err
 			}
 		}
@@ -156,8 +163,9 @@ func (a *applier) apply() (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	a.rests = rests
 	a.db.journal.applied(high)
-	r.dropTail(len(ops))
+	a.db.queue.applied(r.dropTail(len(ops)))
 	a.db.groups.dropTail(high)
 	dropSwept(r, r.index, index)
 	dropSwept(r, r.convs, convs)
@@ -168,9 +176,10 @@ func (a *applier) apply() (int, error) {
 }
 
 // putOps puts ops where they belong: entries into the log, receipts beside it, changes to their groups.
-func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
+func (a *applier) putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 	log, receipts := tx.Bucket(bucketLog), tx.Bucket(bucketReceipts)
 	log.FillPercent, receipts.FillPercent = 1, 1
+	groups := groupWriter{damaged: a.db.damaged}
 	for i, op := range ops {
 		gid := after + 1 + uint64(i)
 		bucket := log
@@ -178,7 +187,7 @@ func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 		case opReceipt:
 			bucket = receipts
 		case opEntry:
-			if err := applyNotice(tx, gid, op); err != nil {
+			if err := groups.addNotice(gid, op); err != nil {
 				return err
 			}
 		default:
@@ -188,16 +197,7 @@ func putOps(tx *bbolt.Tx, ops [][]byte, after uint64) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// applyNotice does to a group what a notice says; a message does nothing.
-func applyNotice(tx *bbolt.Tx, gid uint64, op []byte) error {
-	h, err := parseEntry(gid, op[:len(op)-crcSize])
-	if err != nil || !h.kind.Notice() {
-		return err
-	}
-	return applyChange(tx, gid, &h)
+	return groups.write(tx)
 }
 
 func sweepIndex(tx *bbolt.Tx, taken []swept[service.ConvID, posting]) error {
@@ -223,7 +223,7 @@ func sweepConvs(tx *bbolt.Tx, taken []swept[service.UserID, listing]) error {
 	return nil
 }
 
-// sweepMarks writes marks and deletes the receipts that are all in marks: those before gid oldest.
+// sweepMarks writes marks; those of receipts before gid oldest are all in their table then.
 func sweepMarks(tx *bbolt.Tx, taken []swept[markKey, marking], oldest uint64) error {
 	b := tx.Bucket(bucketMarks)
 	for i := range taken {
@@ -232,17 +232,27 @@ func sweepMarks(tx *bbolt.Tx, taken []swept[markKey, marking], oldest uint64) er
 			return err
 		}
 	}
+	return putMetaUint(tx, metaMarked, oldest)
+}
+
+// dropReceipts deletes up to most receipts that are in their table, the oldest first, and reports whether there are more.
+// When a round of the hand ends they may be half a million.
+func dropReceipts(tx *bbolt.Tx, most int) (more bool, err error) {
 	receipts := tx.Bucket(bucketReceipts)
 	var done [][]byte
 	cur := receipts.Cursor()
-	end := string(keyOfGid(oldest))
+	end := string(keyOfGid(metaUint(tx, metaMarked)))
 	for k, _ := cur.First(); k != nil && string(k) < end; k, _ = cur.Next() {
+		if len(done) == most {
+			more = true
+			break
+		}
 		done = append(done, k)
 	}
 	for _, k := range done {
 		if err := receipts.Delete(k); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return more, nil
 }

@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"fmt"
-
 	"github.com/msgserver/msgserver/service"
 )
 
@@ -22,27 +20,32 @@ func (c *committer) change(r *request) error {
 	case g.Revision != ch.Revision:
 		return service.ErrConflict
 	}
+	made := c.made(ch, g)
+	if moves := len(made.add) + len(made.remove); !c.db.queue.reweigh(r, weightOf(moves, len(g.Members)-len(made.remove))) {
+		return service.ErrBusy
+	}
 	if err := c.checkUsers(ch); err != nil {
 		return err
 	}
-	conv, err := c.conv(ch.ID.Conv(), false)
+	conv, err := c.conv(ch.ID.Conv(), true)
 	if err != nil {
 		return err
 	}
 	gid := c.last + 1
-	made := c.made(ch, g)
 	next := g.after(made, ch.ID, ch.Kind, gid)
 	if ch.Kind == service.KindGroupUpdated {
 		made.members = next.Members
 	}
 	m := service.Message{Conv: ch.ID.Conv(), From: ch.By, MsgID: ch.MsgID}
 	p := c.db.hash.posting(gid, conv.last+1, ch.Kind, ch.By, []byte(ch.MsgID))
+	c.reserve(entrySize(&m) + changeSize(made))
 	grown := appendEntry(c.arena, gid, &m, p.seq, ch.Kind, c.now, made)
-	staged := staged{gid: gid, conv: m.Conv, state: conv, posting: p, group: next, change: made}
+	staged := staged{gid: gid, conv: m.Conv, state: conv, posting: p, group: next, change: made, weight: r.weight}
 	if err := c.stage(grown, staged); err != nil {
 		return err
 	}
-	conv.add(p)
+	c.counts.add(staged.membership())
+	c.add(conv, p)
 	c.groups[ch.ID] = next
 	r.change.answer = service.GroupChanged{
 		Group: next.Group, Entry: service.Entry{Message: m, Seq: p.seq, Kind: ch.Kind, ServerDate: c.now},
@@ -64,48 +67,4 @@ func (c *committer) made(ch *service.GroupChange, g *groupState) *change {
 		made.add, made.remove = nil, g.Members
 	}
 	return made
-}
-
-// checkUsers refuses a change that puts someone into more groups than he may be in.
-func (c *committer) checkUsers(ch *service.GroupChange) error {
-	if ch.UserLimit <= 0 || len(ch.Add) == 0 {
-		return nil
-	}
-	changes := c.db.recent.memberships()
-	tx, err := c.view()
-	if err != nil {
-		return err
-	}
-	b, applied := tx.Bucket(bucketUserGroups), appliedIn(tx)
-	for _, u := range ch.Add {
-		count, err := countGroups(b, u)
-		if err != nil {
-			return err
-		}
-		for i := range changes {
-			if changes[i].gid > applied {
-				count += moved(u, changes[i].joined, changes[i].left)
-			}
-		}
-		for i := range c.staged {
-			if made := c.staged[i].change; made != nil {
-				count += moved(u, made.add, made.remove)
-			}
-		}
-		if count >= ch.UserLimit {
-			return fmt.Errorf("user %d is in %d groups: %w", u, count, service.ErrTooLarge)
-		}
-	}
-	return nil
-}
-
-// moved is by how much a change moves the number of u's groups.
-func moved(u service.UserID, joined, left []service.UserID) (more int) {
-	if contains(joined, u) {
-		more++
-	}
-	if contains(left, u) {
-		more--
-	}
-	return more
 }

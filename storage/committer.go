@@ -35,6 +35,11 @@ type committer struct {
 	date  int64  // of the last entry: dates never go back
 	convs *clock[service.ConvID, convState]
 
+	counts groupCounts
+	late   *lateTable
+	opened int64         // date
+	backTo uint64        // gid of the first entry that was not lateWindow old then
+	seqs   []service.Seq // space for those that the late table finds
 	// The batch that is being decided.
 	now     int64
 	staged  []staged
@@ -53,14 +58,18 @@ type committer struct {
 	journaled atomic.Uint64 // bytes of ops
 }
 
-func newCommitter(db *DB, last uint64, date int64) *committer {
+func newCommitter(db *DB, last uint64, date int64) (*committer, error) {
+	now := max(date, db.options.Clock().UnixMilli())
+	backTo, err := db.gidSince(now - lateWindow.Milliseconds())
 	return &committer{
-		db: db, last: last, date: date,
+		db: db, last: last, date: date, opened: now, backTo: backTo,
+		late:     newLateTable(db.options.DedupLateBytes, now),
 		maxBytes: min(maxBatchBytes, db.journal.maxBatch()),
 		convs:    newClock[service.ConvID, convState](db.options.DedupBytes),
 		groups:   map[service.GroupID]*groupState{},
 		marks:    map[markKey]service.Marks{},
-	}
+		counts:   newGroupCounts(db.recent.memberships()),
+	}, err
 }
 
 // run commits until the queue is closed and empty.
@@ -111,10 +120,11 @@ func (c *committer) commit(reqs []request) int {
 	return n
 }
 
-// refuseAll answers a batch that was not committed. What was refused for a reason of its own keeps it.
+// refuseAll answers a batch that was not committed. What was refused before anything was staged keeps its reason; after
+// that the reason may be what never came to be.
 func refuseAll(reqs []request, err error) {
 	for i := range reqs {
-		if reqs[i].err == nil {
+		if reqs[i].err == nil || reqs[i].tied {
 			reqs[i].refuse(err)
 		}
 	}
@@ -127,6 +137,11 @@ func (c *committer) begin() {
 	clear(c.groups)
 	clear(c.marks)
 	c.now = max(c.date, c.db.options.Clock().UnixMilli())
+	c.late.age(c.now)
+	if len(c.counts.changes) > 0 {
+		applied, _ := c.db.recent.gids() // the next view shows it
+		c.counts.applied(applied)
+	}
 }
 
 // decide gives a request its answer, or stages it; false if it belongs into the next batch.
@@ -152,6 +167,7 @@ func (c *committer) decide(r *request) bool {
 	}
 	if err != nil {
 		r.refuse(err)
+		r.tied = len(c.staged) > 0
 	}
 	return true
 }
@@ -201,6 +217,7 @@ func (c *committer) publish() {
 // undo forgets a batch that did not get into the journal: what was derived from it is read again.
 func (c *committer) undo() {
 	c.last -= uint64(len(c.staged))
+	c.counts.undo(c.last)
 	for i := range c.staged {
 		c.convs.remove(c.staged[i].conv)
 	}

@@ -4,15 +4,17 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// dedupWindow is how many of a conversation's last entries a message is compared with, at least.
+// dedupWindow is how many of a conversation's last entries a message is compared with, at least. Those before them are in
+// the late table, while it has them.
 const dedupWindow = 1024
 
-// dedupSlack is how many more are kept, so that forgetting the oldest is not needed for every message.
+// dedupSlack is how many more are kept, so that moving on is not needed for every message.
 const dedupSlack = 256
 
 // convState is what the committer knows of a conversation. It is owned by the committer.
 type convState struct {
 	id     service.ConvID
+	hash   uint64 // of id, for the late table
 	last   service.Seq
 	slot   *slot[posting] // where its postings went last
 	prints []uint32       // fingerprints of the last entries, up to last
@@ -24,20 +26,23 @@ func (s *convState) weight() int { return 200 + 4*cap(s.prints) }
 // add takes in the next entry; heavier says that the state weighs more now.
 func (s *convState) add(p posting) (heavier bool) {
 	s.last = p.seq
-	if !s.known {
-		return false
-	}
-	if len(s.prints) == dedupWindow+dedupSlack {
+	if s.full() {
 		s.prints = s.prints[:copy(s.prints, s.prints[dedupSlack:])]
 	}
 	before := cap(s.prints)
-	s.prints = append(s.prints, fingerprint(p.sender, p.msgID))
+	s.prints = append(s.prints, p.print())
 	return cap(s.prints) > before
 }
 
+// first is the seq of the oldest entry that has its fingerprint here.
+func (s *convState) first() service.Seq { return s.last - service.Seq(len(s.prints)) + 1 }
+
+// full reports whether add forgets the oldest dedupSlack fingerprints.
+func (s *convState) full() bool { return len(s.prints) == dedupWindow+dedupSlack }
+
 // match finds the newest entry before seq below that has this fingerprint; 0 if none does.
 func (s *convState) match(print uint32, below service.Seq) service.Seq {
-	first := s.last - service.Seq(len(s.prints)) + 1
+	first := s.first()
 	ps := s.prints[:max(below, first)-first]
 	for len(ps) >= 8 {
 		t := ps[len(ps)-8:]

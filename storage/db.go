@@ -38,6 +38,7 @@ type DB struct {
 	once    sync.Once      // Close
 	closed  error          // what Close has to say
 
+	damage damage
 	full   atomic.Bool           // too little space
 	fatal  atomic.Pointer[error] // why nothing is written any more
 	closes atomic.Bool
@@ -122,7 +123,7 @@ func (db *DB) Mark(batch []service.Mark) {
 	fill := func(i int, r *request) {
 		m := &batch[i]
 		*r = request{
-			kind: requestMark, message: service.Message{Conv: m.Conv, From: m.User}, state: m.State, seq: m.Seq, marked: m.Done,
+			kind: requestMark, message: service.Message{Conv: m.Conv, From: m.User}, state: m.State, seq: m.Seq, marked: m.Done, holds: m.Holds,
 		}
 	}
 	if !db.queue.push(len(batch), fill) {

@@ -41,11 +41,19 @@ func (c *committer) append(r *request) error {
 	if err := c.stage(grown, staged{gid: gid, conv: m.Conv, state: conv, posting: p}); err != nil {
 		return err
 	}
-	if conv.add(p) {
-		c.convs.put(m.Conv, *conv, conv.weight())
-	}
+	c.add(conv, p)
 	r.seq, r.date = p.seq, c.now
 	return nil
+}
+
+// add takes the next entry of a conversation in. What its state forgets goes into the late table.
+func (c *committer) add(conv *convState, p posting) {
+	if conv.full() {
+		c.late.add(conv.hash, conv.first(), conv.prints[:dedupSlack], c.now)
+	}
+	if conv.add(p) {
+		c.convs.put(conv.id, *conv, conv.weight())
+	}
 }
 
 // first finds the entry that m is a repetition of.
@@ -53,20 +61,35 @@ func (c *committer) first(conv *convState, p posting, m *service.Message) (*serv
 	if m.MsgID == "" {
 		return nil, nil
 	}
-	print := fingerprint(p.sender, p.msgID)
+	print := p.print()
 	for seq := conv.match(print, p.seq); seq != 0; seq = conv.match(print, seq) {
-		e, err := c.entry(m.Conv, seq)
+		e, err := c.entry(m.Conv, seq, print)
 		if errors.Is(err, errExpired) {
 			return nil, nil // and so have those before it
 		}
-		if err != nil {
-			return nil, err
+		if err != nil || repeated(e, m) {
+			return e, err
 		}
-		if e.From == m.From && e.MsgID == m.MsgID && e.Kind == service.KindMessage {
-			return &e, nil
+	}
+	if conv.first() <= 1 {
+		return nil, nil
+	}
+	c.seqs = c.late.find(c.seqs[:0], conv.hash, print, conv.first(), conv.last)
+	for _, seq := range c.seqs {
+		e, err := c.entry(m.Conv, seq, print)
+		if errors.Is(err, errExpired) {
+			continue
+		}
+		if err != nil || repeated(e, m) {
+			return e, err
 		}
 	}
 	return nil, nil
+}
+
+// repeated reports whether m is a repetition of e.
+func repeated(e *service.Entry, m *service.Message) bool {
+	return e != nil && e.From == m.From && e.MsgID == m.MsgID && e.Kind == service.KindMessage
 }
 
 func (c *committer) duplicate(r *request, first *service.Entry) error {
@@ -95,77 +118,82 @@ func stateOf(m service.Marks, seq service.Seq) service.State {
 	return service.StateStored
 }
 
-// entry reads an entry that is in the batch, in recent or in bbolt.
-func (c *committer) entry(id service.ConvID, seq service.Seq) (service.Entry, error) {
+// entry reads an entry that is in the batch, in recent or in bbolt; nil if its fingerprint is another.
+func (c *committer) entry(id service.ConvID, seq service.Seq, print uint32) (*service.Entry, error) {
 	for i := len(c.staged) - 1; i >= 0; i-- {
 		if s := &c.staged[i]; s.conv == id && s.posting.seq == seq {
-			return decodeEntry(s.gid, s.op)
+			e, err := decodeEntry(s.gid, s.op)
+			return &e, err
 		}
 	}
 	w := c.db.recent.window(id, seq, 1, service.Forward)
 	tx, err := c.view()
 	if err != nil {
-		return service.Entry{}, err
+		return nil, err
 	}
 	page, err := w.page(tx)
 	if err == nil && len(page) != 1 {
 		if metaUint(tx, metaRetained) > 0 {
-			return service.Entry{}, errExpired
+			return nil, errExpired
 		}
 		err = fmt.Errorf("conversation %x has no entry %d: %w", id, seq, errDamaged)
 	}
-	if err != nil {
-		return service.Entry{}, err
+	if err != nil || page[0].print() != print {
+		return nil, err
 	}
-	return fetch(tx, id, &page[0])
+	e, err := c.db.fetch(tx, id, &page[0])
+	return &e, err
 }
 
-// conv is the state of a conversation, read if it is not known. Fingerprints are read when a message asks.
+// conv is the state of a conversation, read if it is not known. Fingerprints are read when an entry is to come.
 func (c *committer) conv(id service.ConvID, prints bool) (*convState, error) {
 	s := c.convs.get(id)
 	if s != nil && (s.known || !prints) {
 		return s, nil
 	}
 	if s == nil {
-		s = &convState{id: id}
+		s = &convState{id: id, hash: c.db.hash.sum(id[:])}
 	}
 	limit := 1
 	if prints {
-		limit = dedupWindow
+		limit = dedupWindow + dedupSlack // all that were here before, if it was forgotten in between
 	}
 	w := c.db.recent.window(id, service.MaxSeq, limit, service.Backward)
 	tx, err := c.view()
 	if err != nil {
 		return nil, err
 	}
-	indexed := w.end(tx) // also when everything has expired: seqs never begin again
+	s.last = w.end(tx) // also when everything has expired: seqs never begin again
 	if prints {
 		if c.older, err = w.older(c.older[:0], tx); err != nil {
 			return nil, err
 		}
-		c.print(s, &w)
+		if err := c.print(s, &w); err != nil {
+			return nil, err
+		}
 	}
-	s.last = max(s.last, indexed)
 	return c.convs.put(id, *s, s.weight()), nil
 }
 
-// print makes the fingerprints of a conversation from what the index and recent have of it, and from what is
-// staged behind them: only of a conversation that was known before, since none is forgotten within a batch.
-func (c *committer) print(s *convState, w *window) {
-	staged := s.last
-	s.known, s.prints, s.last = true, make([]uint32, 0, len(c.older)+len(w.found)+8), 0
+// print makes the fingerprints of a conversation from what the index and recent have of it. Nothing of it is staged:
+// none is forgotten within a batch, and only one with fingerprints takes entries.
+func (c *committer) print(s *convState, w *window) error {
+	n := len(c.older) + len(w.found)
+	s.known, s.prints = true, make([]uint32, 0, min(n+8, dedupWindow+dedupSlack))
+	if n == 0 {
+		return nil
+	}
 	for _, p := range c.older {
-		s.prints = append(s.prints, fingerprint(p.sender, p.msgID))
+		s.prints = append(s.prints, p.print())
 	}
 	for i := range w.found {
-		s.prints = append(s.prints, fingerprint(w.found[i].sender, w.found[i].msgID))
+		s.prints = append(s.prints, w.found[i].print())
 	}
-	s.last = max(w.last, w.indexed)
-	for i := 0; staged > s.last && i < len(c.staged); i++ {
-		if st := &c.staged[i]; st.conv == s.id && st.posting.seq > s.last {
-			s.add(st.posting)
-		}
+	oldest := c.older
+	if len(oldest) == 0 {
+		oldest = []posting{w.found[0].posting}
 	}
+	return c.readBack(s, oldest[0].gid())
 }
 
 // mark decides a receipt.

@@ -44,6 +44,15 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	return db, nil
 }
 
+// Receipts counts those in the file.
+func (db *DB) Receipts() (n int, err error) {
+	err = db.bolt.View(func(tx *bbolt.Tx) error {
+		n = tx.Bucket(bucketReceipts).Stats().KeyN
+		return nil
+	})
+	return n, err
+}
+
 type faultyFile struct {
 	journalFile
 	sync func() error

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -146,6 +147,59 @@ func TestAStalledApplierMakesTheStoreBusyUntilItGoesOn(t *testing.T) {
 	expect(t, db, service.Pair(1, 2), append(ids, "y")...)
 }
 
+// Who was refused for what a batch would have done kept that answer when the batch was undone.
+func TestARefusalDoesNotOutliveItsBatch(t *testing.T) {
+	o := small()
+	o.JournalSize = 32 << 10
+	var hold sync.Mutex // of the committer, at the beginning of a batch
+	var asked atomic.Int64
+	o.Clock = func() time.Time {
+		asked.Add(1)
+		hold.Lock()
+		defer hold.Unlock()
+		return time.Now()
+	}
+	stall := make(chan struct{})
+	var stalled atomic.Bool
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Apply: func() error {
+		if stalled.Load() {
+			<-stall
+		}
+		return nil
+	}})
+	ch := creation(t, 1, 2) // users 1 and 4
+	made := until(t, db, ch)
+	await(t, "applied", func() bool { return db.Stats().TailEntries == 0 })
+	stalled.Store(true)
+	for i := 0; send(db, message(5, 6, fmt.Sprint(i)))[0].err == nil; i++ {
+	}
+	// The journal is full. Now all of these are taken together.
+	answers := make(chan error, 5)
+	say := func(m service.Message) {
+		db.Append([]service.Append{{Message: m, Done: func(_ service.Appended, err error) { answers <- err }}})
+	}
+	hold.Lock()
+	before := asked.Load()
+	say(message(7, 8, "first"))
+	await(t, "the committer has the first", func() bool { return asked.Load() > before })
+	say(service.Message{Conv: ch.ID.Conv(), From: 9, MsgID: "a"})
+	db.ChangeGroup(service.GroupChange{ID: ch.ID, Revision: made.Group.Revision, Kind: service.KindMembersGone, By: 1, Name: "g", Creator: 1, Remove: []service.UserID{4}},
+		func(_ service.GroupChanged, err error) { answers <- err })
+	say(service.Message{Conv: ch.ID.Conv(), From: 4, MsgID: "b"})
+	say(service.Message{Conv: ch.ID.Conv(), From: 1, MsgID: "c"})
+	hold.Unlock()
+	for i, want := range []error{service.ErrBusy, service.ErrDenied, service.ErrBusy, service.ErrBusy, service.ErrBusy} {
+		if err := <-answers; !errors.Is(err, want) {
+			t.Errorf("answer %d is %v, want %v", i, err, want)
+		}
+	}
+	close(stall)
+	await(t, "room in the journal", func() bool { return send(db, message(7, 8, "room"))[0].err == nil })
+	if o := send(db, service.Message{Conv: ch.ID.Conv(), From: 4, MsgID: "b"})[0]; o.err != nil || o.Entry.Seq != 2 {
+		t.Error(o)
+	}
+}
+
 func TestAFullQueueRefusesInOrder(t *testing.T) {
 	o := small()
 	o.QueueBytes = 4 << 10
@@ -190,6 +244,41 @@ func TestAFullQueueRefusesInOrder(t *testing.T) {
 	}
 	if o := send(db, message(1, 2, "later"))[0]; o.err != nil || o.Entry.Seq != service.Seq(stored+1) {
 		t.Fatal(o)
+	}
+}
+
+// A receipt counted as a few hundred bytes while its done kept a page of messages.
+func TestReceiptsCountWhatTheyHold(t *testing.T) {
+	o := small()
+	o.QueueBytes = 1 << 20
+	hold, held := make(chan struct{}), make(chan struct{}, 1)
+	db := openFaulty(t, t.TempDir(), o, storage.Faults{Sync: func() error {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
+		<-hold
+		return nil
+	}})
+	db.Append([]service.Append{{Message: message(1, 2, "a"), Done: func(service.Appended, error) {}}})
+	<-held
+	const n = 20
+	answers := make(chan error, n)
+	for range n {
+		db.Mark([]service.Mark{{User: 2, Conv: service.Pair(1, 2), State: service.StateRead, Seq: 1, Holds: 100 << 10,
+			Done: func(_ service.Marked, err error) { answers <- err }}})
+	}
+	close(hold)
+	var busy int
+	for range n {
+		if err := <-answers; errors.Is(err, service.ErrBusy) {
+			busy++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if busy != n-10 {
+		t.Errorf("%d of %d receipts that hold 100 KiB each did not fit into 1 MiB", busy, n)
 	}
 }
 

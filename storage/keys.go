@@ -41,6 +41,7 @@ var (
 	metaHashKey  = []byte("hashkey")  // 16 bytes: the key of this file's fingerprints, random
 	metaApplied  = []byte("applied")  // u64: every op up to this gid is in this file
 	metaIndexed  = []byte("indexed")  // u64: every entry before this gid is in index and convs
+	metaMarked   = []byte("marked")   // u64: every receipt before this gid is in marks, if it is still there; absent: 0
 	metaRetained = []byte("retained") // u64: entries before this gid have expired and are gone; absent: none has
 )
 

@@ -87,6 +87,11 @@ func entrySize(m *service.Message) int {
 	return 96 + len(m.MsgID) + len(m.SendDate) + len(m.Content)
 }
 
+// changeSize is about how many bytes appendChange takes, and not less.
+func changeSize(ch *change) int {
+	return 64 + len(ch.name) + len(ch.headImage) + usersSize(ch.add) + usersSize(ch.remove) + usersSize(ch.members)
+}
+
 func appendChange(b []byte, ch *change) []byte {
 	b = binary.AppendUvarint(b, ch.revision)
 	b = binary.AppendVarint(b, ch.createDate)

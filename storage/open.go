@@ -14,6 +14,7 @@ import (
 func (db *DB) catchUp() error {
 	var last uint64
 	var date int64
+	var lost []lost
 	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
 		if db.hash, err = readMeta(tx); err != nil {
 			return err
@@ -22,10 +23,9 @@ func (db *DB) catchUp() error {
 		db.retains = db.options.Retain > 0 || metaUint(tx, metaRetained) > 0
 		db.recent = newRecent(last, db.options.PendingPostings)
 		db.groups.applied = last
-		if date, err = db.readLog(tx); err != nil {
-			return err
-		}
-		return db.readReceipts(tx)
+		date, lost = db.readLog(tx)
+		db.readReceipts(tx)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -42,12 +42,16 @@ func (db *DB) catchUp() error {
 	if err != nil {
 		return err
 	}
-	db.committer = newCommitter(db, last, date)
-	return nil
+	if err := db.mend(lost); err != nil {
+		return err
+	}
+	db.committer, err = newCommitter(db, last, date)
+	return err
 }
 
-// readLog makes pending what is in the log but not in the index, and gives the date of the last entry.
-func (db *DB) readLog(tx *bbolt.Tx) (date int64, err error) {
+// readLog makes pending what is in the log but not in the index, and gives the date of the last entry, and what it could not
+// read.
+func (db *DB) readLog(tx *bbolt.Tx) (date int64, unread []lost) {
 	var convs []service.ConvID
 	var postings []posting
 	cur := tx.Bucket(bucketLog).Cursor()
@@ -55,19 +59,23 @@ func (db *DB) readLog(tx *bbolt.Tx) (date int64, err error) {
 		gid := gidOfKey(k)
 		h, err := unsealEntry(gid, op)
 		if err != nil {
-			return 0, err
+			db.damaged(gid, err)
+			unread = append(unread, lostRecord(gid, op))
+			continue
 		}
 		p := db.hash.posting(gid, h.seq, h.kind, h.from, h.id())
 		convs, postings = append(convs, h.conv), append(postings, p)
 		db.recent.list(h.conv, p)
 	}
 	db.recent.index.load(convs, postings)
-	k, op := cur.Last()
-	if k == nil {
-		return 0, nil
+	for k, op := cur.Last(); k != nil; k, op = cur.Prev() {
+		h, err := unsealEntry(gidOfKey(k), op)
+		if err == nil {
+			return h.date, unread
+		}
+		db.damaged(gidOfKey(k), err)
 	}
-	h, err := unsealEntry(gidOfKey(k), op)
-	return h.date, err
+	return 0, unread
 }
 
 // unsealEntry takes a stored entry apart.
@@ -79,18 +87,31 @@ func unsealEntry(gid uint64, op []byte) (header, error) {
 	return parseEntry(gid, body)
 }
 
-// readReceipts makes pending the marks that are not in their table.
-func (db *DB) readReceipts(tx *bbolt.Tx) error {
-	return tx.Bucket(bucketReceipts).ForEach(func(k, op []byte) error {
+// readReceipts makes pending the marks that are not in their table. Of a damaged receipt nothing is known: the user's marks
+// stay where the one before it moved them.
+func (db *DB) readReceipts(tx *bbolt.Tx) {
+	marked := metaUint(tx, metaMarked)
+	cur := tx.Bucket(bucketReceipts).Cursor()
+	if k, _ := cur.First(); k != nil {
+		db.applier.rests = gidOfKey(k) < marked
+	}
+	for k, op := cur.Seek(keyOfGid(marked)); k != nil; k, op = cur.Next() {
 		gid := gidOfKey(k)
-		body, err := unseal(gid, op)
+		key, m, err := unsealReceipt(gid, op)
 		if err != nil {
-			return err
+			db.damaged(gid, err)
+			continue
 		}
-		key, m, err := parseReceipt(gid, body)
 		db.recent.marks.replace(key, marking{gid, m})
-		return err
-	})
+	}
+}
+
+func unsealReceipt(gid uint64, op []byte) (markKey, service.Marks, error) {
+	body, err := unseal(gid, op)
+	if err != nil {
+		return markKey{}, service.Marks{}, err
+	}
+	return parseReceipt(gid, body)
 }
 
 // replay publishes an op of the journal again, and gives its date.
@@ -119,6 +140,8 @@ func (db *DB) replay(gid uint64, op []byte) (date int64, err error) {
 			return 0, err
 		}
 		db.groups.publish(s.group)
+		s.weight = weightOf(len(s.change.add)+len(s.change.remove), 0)
+		db.queue.changes += s.weight
 	}
 	db.recent.publish([]staged{s})
 	return h.date, nil

@@ -12,7 +12,9 @@ import (
 type request struct {
 	kind    requestKind
 	counted int   // bytes in the queue's bound
+	weight  int   // of a change, in the share of changes
 	err     error // the answer, if it was refused
+	tied    bool  // err stands only if the batch is committed
 
 	message  service.Message // to append; of a receipt Conv, and its user as From
 	state    service.State   // that a receipt confirms; then that of a message
@@ -25,6 +27,7 @@ type request struct {
 	change   *changeRequest
 	appended func(service.Appended, error)
 	marked   func(service.Marked, error)
+	holds    int // bytes that marked keeps in memory
 }
 
 type requestKind uint8
@@ -42,18 +45,20 @@ type changeRequest struct {
 	answer service.GroupChanged
 }
 
-// size is what a request counts in the queue.
+// size is what a request counts in the queue: what it takes until it is answered, itself and staged, and what its done holds.
 func (r *request) size() int {
-	n := int(unsafe.Sizeof(*r)) + len(r.message.MsgID) + len(r.message.SendDate) + len(r.message.Content)
+	n := int(unsafe.Sizeof(*r)+unsafe.Sizeof(staged{})) + r.holds
+	n += len(r.message.MsgID) + len(r.message.SendDate) + len(r.message.Content)
 	if r.change != nil {
-		n += len(r.change.Name) + len(r.change.HeadImage) + 8*(len(r.change.Add)+len(r.change.Remove))
+		n += int(unsafe.Sizeof(*r.change)) + len(r.change.MsgID) + len(r.change.Name) + len(r.change.HeadImage)
+		n += 8 * (len(r.change.Add) + len(r.change.Remove))
 	}
 	return n
 }
 
 // refuse makes the request its answer, and lets go of what it holds.
 func (r *request) refuse(err error) {
-	*r = request{kind: r.kind, counted: r.counted, err: err, appended: r.appended, marked: r.marked, change: r.change}
+	*r = request{kind: r.kind, counted: r.counted, weight: r.weight, err: err, appended: r.appended, marked: r.marked, change: r.change}
 	if r.change != nil {
 		r.change = &changeRequest{done: r.change.done}
 	}
@@ -84,8 +89,18 @@ func (r *request) append() service.Appended {
 	}
 }
 
+// maxChanges is what the changes of groups may weigh that are not in bbolt yet: four of the largest groups at the default
+// limits. Members are what a change costs, some 40 bytes and three puts at random each, and what is acknowledged is applied
+// before Close returns. It was chosen so that this takes about a second.
+const maxChanges = 40_000
+
+// weightOf is what a change weighs that moves so many members of a group and leaves the others in it: the list of all is
+// copied, but nothing is written for them.
+func weightOf(moves, others int) int { return 1 + moves + max(0, others)/8 }
+
 // queue holds requests in the order of their submission until the committer takes them. Its bound counts what
 // is not answered yet, in bytes; what is over it stays in line as a refusal, so that answers keep their order.
+// Changes of groups have a bound of their own, which counts them until they are applied.
 type queue struct {
 	limit int
 	ready chan struct{} // there is something to take, or the queue is closed
@@ -93,6 +108,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []request
 	bytes   int
+	changes int // what the changes weigh that are not in bbolt yet
 	refused uint64
 	closed  bool
 	spare   [][]request
@@ -115,7 +131,7 @@ func (q *queue) push(n int, fill func(i int, r *request)) bool {
 		r := &q.waiting[from+i]
 		fill(i, r)
 		r.counted = r.size()
-		if q.bytes+r.counted > q.limit {
+		if q.bytes+r.counted > q.limit || r.change != nil && !q.share(r, weightOf(len(r.change.Add)+len(r.change.Remove), 0)) {
 			r.counted = 0
 			r.refuse(service.ErrBusy)
 			q.refused++
@@ -156,12 +172,46 @@ func (q *queue) take() ([]request, bool) {
 	}
 }
 
-// answered takes requests out of the bound; whole are all that were taken together, to be used again.
-func (q *queue) answered(bytes int, whole []request) {
-	clear(whole)
+// share gives a change its weight, if there is room for it. A change of any weight has room when the others weigh little.
+// The caller holds mu.
+func (q *queue) share(r *request, weight int) bool {
+	if others := q.changes - r.weight; others > 0 && others+weight > maxChanges {
+		return false
+	}
+	q.changes += weight - r.weight
+	r.weight = weight
+	return true
+}
+
+// reweigh is share for the committer, who knows the group.
+func (q *queue) reweigh(r *request, weight int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.bytes -= bytes
+	ok := q.share(r, weight)
+	if !ok {
+		q.refused++
+	}
+	return ok
+}
+
+// applied takes changes out of their share: bbolt has them.
+func (q *queue) applied(weight int) {
+	if weight == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.changes -= weight
+}
+
+// answered takes requests out of the bound; whole are all that were taken together, to be used again.
+func (q *queue) answered(a *answers) {
+	clear(a.whole)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= a.bytes
+	q.changes -= a.refused
+	whole := a.whole
 	if whole != nil && len(q.spare) < 4 && cap(whole) <= maxSpare {
 		q.spare = append(q.spare, whole[:0])
 	}

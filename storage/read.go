@@ -103,7 +103,7 @@ func (db *DB) read(ctx context.Context, c service.ConvID, from service.Seq, limi
 			if maxBytes <= 0 && i > 0 {
 				break
 			}
-			e, err := fetch(tx, c, &page[i])
+			e, err := db.fetch(tx, c, &page[i])
 			if err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func (db *DB) Find(ctx context.Context, c service.ConvID, msgID string) ([]servi
 			if page[i].msgID != hash {
 				continue
 			}
-			e, err := fetch(tx, c, &page[i])
+			e, err := db.fetch(tx, c, &page[i])
 			if errors.Is(err, errExpired) {
 				continue
 			}
@@ -166,7 +166,7 @@ func (db *DB) Heads(ctx context.Context, cs []service.ConvID) ([]service.Head, e
 	heads := make([]service.Head, len(cs))
 	err := db.view(ctx, func(tx *bbolt.Tx) (err error) {
 		for i := range windows {
-			if heads[i], err = windows[i].head(tx); err != nil {
+			if heads[i], err = db.head(tx, &windows[i]); err != nil {
 				return err
 			}
 		}
@@ -179,8 +179,8 @@ func (db *DB) Heads(ctx context.Context, cs []service.ConvID) ([]service.Head, e
 }
 
 // head is that of the conversation whose last entry the window looked for. Of one whose entries have all
-// expired nobody knows the date any more: it is 0.
-func (w *window) head(tx *bbolt.Tx) (service.Head, error) {
+// expired, or whose last one is damaged, nobody knows the date any more: it is 0.
+func (db *DB) head(tx *bbolt.Tx, w *window) (service.Head, error) {
 	h := service.Head{First: 1, Last: w.end(tx)}
 	retained := metaUint(tx, metaRetained)
 	if retained > 0 {
@@ -202,8 +202,11 @@ func (w *window) head(tx *bbolt.Tx) (service.Head, error) {
 		}
 	}
 	entry, err := unsealEntry(at.gid(), at.op)
+	if err != nil {
+		db.damaged(at.gid(), fmt.Errorf("entry %d of conversation %x: %w", at.seq, w.conv, err))
+	}
 	h.Date = entry.date
-	return h, err
+	return h, nil
 }
 
 // countChunk is how many postings are looked at together when unread messages are counted.

@@ -48,12 +48,13 @@ type marking struct {
 
 func (m marking) gid() uint64 { return m.at }
 
-// membership is a change of a group's members that is not applied yet.
+// membership is a change of a group that is not applied yet, and what it did to the members.
 type membership struct {
 	gid          uint64
 	group        service.GroupID
 	seq          service.Seq
 	joined, left []service.UserID // sorted
+	weight       int              // in the share of changes
 }
 
 // staged is one op on its way: decided, encoded, and after the sync published.
@@ -67,6 +68,7 @@ type staged struct {
 	marks   service.Marks // of a receipt
 	group   *groupState   // after a change
 	change  *change
+	weight  int // of the change in their share
 }
 
 func newRecent(applied uint64, bound int) *recent {
@@ -100,8 +102,8 @@ func (r *recent) publish(batch []staged) {
 			r.index.add(s.conv, nil, s.posting)
 		}
 		r.list(s.conv, s.posting)
-		if s.change != nil && len(s.change.add)+len(s.change.remove) > 0 {
-			r.changes = append(r.changes, membership{s.gid, service.GroupID(s.conv), s.posting.seq, s.change.add, s.change.remove})
+		if s.change != nil {
+			r.changes = append(r.changes, s.membership())
 		}
 	}
 }
@@ -118,10 +120,23 @@ func (r *recent) list(c service.ConvID, p posting) {
 	}
 }
 
-// tail gives the oldest ops that are not applied, up to a number and about a size, and the gid before them.
-func (r *recent) tail(most, size int) (ops [][]byte, after uint64) {
+// membership is what a change does to its group's members.
+func (s *staged) membership() membership {
+	return membership{s.gid, service.GroupID(s.conv), s.posting.seq, s.change.add, s.change.remove, s.weight}
+}
+
+// tail gives the oldest ops that are not applied, up to a number, about a size, and a number of members that join
+// or leave, unless one op alone is over it; and the gid before them.
+func (r *recent) tail(most, size, moves int) (ops [][]byte, after uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	for i := range r.changes {
+		c := &r.changes[i]
+		if moves -= len(c.joined) + len(c.left); moves < 0 && i > 0 {
+			most = min(most, int(c.gid-r.applied-1))
+			break
+		}
+	}
 	n := 0
 	for n < len(r.ops) && n < most && size > 0 {
 		size -= len(r.ops[n])
@@ -130,8 +145,8 @@ func (r *recent) tail(most, size int) (ops [][]byte, after uint64) {
 	return r.ops[:n:n], r.applied
 }
 
-// dropTail forgets the oldest ops: they are in bbolt.
-func (r *recent) dropTail(n int) {
+// dropTail forgets the oldest ops: they are in bbolt. It says what their changes weighed.
+func (r *recent) dropTail(n int) (weight int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drops.Add(1)
@@ -143,9 +158,13 @@ func (r *recent) dropTail(n int) {
 	r.applied += uint64(n)
 	keep := 0
 	for keep < len(r.changes) && r.changes[keep].gid <= r.applied {
+		weight += r.changes[keep].weight
 		keep++
 	}
-	r.changes = r.changes[keep:]
+	if r.changes = r.changes[keep:]; len(r.changes) == 0 {
+		r.changes = nil
+	}
+	return weight
 }
 
 // dropSwept forgets, a few at a time, what a sweep handed out and bbolt now has.

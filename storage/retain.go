@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -36,44 +37,71 @@ func (db *DB) cutoff() int64 {
 	return db.options.Clock().Add(-db.options.Retain).UnixMilli()
 }
 
-// expire deletes up to most of the oldest entries that are indexed and older than cutoff.
-func expire(tx *bbolt.Tx, cutoff int64, indexed uint64, most int) error {
-	gone, err := oldestBefore(tx, cutoff, indexed, most)
-	if err != nil || len(gone) == 0 {
-		return err
+// expire deletes up to most of the oldest entries that are indexed and have expired.
+func (db *DB) expire(tx *bbolt.Tx, indexed uint64, most int) error {
+	gone := db.oldestBefore(tx, db.cutoff(), indexed, most)
+	if len(gone) == 0 {
+		return nil
 	}
 	log, runs := tx.Bucket(bucketLog), tx.Bucket(bucketIndex)
 	for _, e := range gone {
 		if err := log.Delete(keyOfGid(e.gid)); err != nil {
 			return err
 		}
-		if e.seq%runLength != 0 {
+		if e.seq == 0 || e.seq%runLength != 0 {
 			continue
 		}
-		key := keyOfConv(e.conv, e.seq-runLength+1) // runs begin at 1, 1+runLength, …
-		if err := runs.Delete(key[:]); err != nil {
+		if err := dropRuns(runs, e.conv, e.seq); err != nil {
 			return err
 		}
 	}
 	return putMetaUint(tx, metaRetained, gone[len(gone)-1].gid+1)
 }
 
-// oldestBefore finds what expire deletes. Dates never go back, so it is a prefix of the log.
-func oldestBefore(tx *bbolt.Tx, cutoff int64, indexed uint64, most int) ([]expired, error) {
-	var gone []expired
+// dropRuns deletes a conversation's runs up to that which ends with seq last: one, and those before it whose own last
+// entry was damaged.
+func dropRuns(runs *bbolt.Bucket, c service.ConvID, last service.Seq) error {
+	var done [][]byte
+	cur := runs.Cursor()
+	from := keyOfConv(c, 0)
+	for k, _ := cur.Seek(from[:]); bytes.HasPrefix(k, c[:]) && seqOfKey(k) < last; k, _ = cur.Next() {
+		done = append(done, k)
+	}
+	for _, k := range done {
+		if err := runs.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxUndated is how many damaged records are passed in search of one that has a date.
+const maxUndated = 1 << 16
+
+// oldestBefore finds what expire deletes. Dates never go back, so it is a prefix of the log. A damaged record has no date
+// that counts: it goes when an entry behind it does.
+func (db *DB) oldestBefore(tx *bbolt.Tx, cutoff int64, indexed uint64, most int) []expired {
+	var found []expired
+	gone := 0
 	cur := tx.Bucket(bucketLog).Cursor()
-	for k, op := cur.First(); k != nil && len(gone) < most && gidOfKey(k) < indexed; k, op = cur.Next() {
+	for k, op := cur.First(); k != nil && gone < most && len(found) < gone+maxUndated; k, op = cur.Next() {
 		gid := gidOfKey(k)
+		if gid >= indexed {
+			break
+		}
 		h, err := unsealEntry(gid, op)
 		if err != nil {
-			return nil, err
+			db.damaged(gid, err)
+			found = append(found, expired{gid: gid})
+			continue
 		}
 		if h.date >= cutoff {
 			break
 		}
-		gone = append(gone, expired{gid, h.conv, h.seq})
+		found = append(found, expired{gid, h.conv, h.seq})
+		gone = len(found)
 	}
-	return gone, nil
+	return found[:gone]
 }
 
 // overdue reports whether the oldest entry has expired, and whether it is indexed yet: if not, the sweep has to
@@ -84,14 +112,10 @@ func (db *DB) overdue() (due, indexed bool) {
 		return false, false
 	}
 	err := db.bolt.View(func(tx *bbolt.Tx) error {
-		k, op := tx.Bucket(bucketLog).Cursor().First()
-		if k == nil {
-			return nil
-		}
-		h, err := unsealEntry(gidOfKey(k), op)
-		due = err == nil && h.date < cutoff
-		indexed = gidOfKey(k) < metaUint(tx, metaIndexed)
-		return err
+		gone := db.oldestBefore(tx, cutoff, math.MaxUint64, 1)
+		due = len(gone) > 0
+		indexed = due && gone[len(gone)-1].gid < metaUint(tx, metaIndexed)
+		return nil
 	})
 	return due && err == nil, indexed
 }

@@ -3,9 +3,12 @@ package storage_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/msgserver/msgserver/service"
 	"github.com/msgserver/msgserver/storage"
@@ -207,4 +210,52 @@ func TestRetentionWhileReading(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitFirst(t, db, c, last-60*50+1)
+}
+
+// A damaged record made the store die at each start, or stopped retention for good when it was the first one.
+func TestRetentionPassesDamage(t *testing.T) {
+	for _, gids := range [][]int{{1}, {3}, {64}, {1, 2, 3, 63, 64, 65, 128, 4990}} {
+		t.Run(fmt.Sprint(gids), func(t *testing.T) {
+			dir, clock := t.TempDir(), newHands()
+			o := retaining(clock)
+			o.PendingPostings = 1
+			db := open(t, dir, o)
+			for range 50 {
+				for _, out := range send(db, batchOf(1, 2, fmt.Sprint(headOf(t, db, service.Pair(1, 2)).Last, "-"), 100)...) {
+					if out.err != nil {
+						t.Fatal(out.err)
+					}
+				}
+			}
+			closeDB(t, db)
+			tamper(t, dir, func(tx *bbolt.Tx) error {
+				for _, gid := range gids {
+					if err := rot(tx, rand.New(rand.NewPCG(1, 1)), gid, true); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			clock.advance(50 * time.Minute)
+			var reports atomic.Int64
+			o.OnDamage = func(error) { reports.Add(1) }
+			o.OnFatal = func(err error) { t.Error(err) }
+			db = open(t, dir, o)
+			if out := send(db, message(1, 2, "later"))[0]; out.err != nil || out.Entry.Seq != 5001 {
+				t.Fatal(out)
+			}
+			clock.advance(20 * time.Minute)
+			awaitFirst(t, db, service.Pair(1, 2), 5001)
+			if n := reports.Load(); n != int64(len(gids)) || db.Stats().Damaged != len(gids) {
+				t.Errorf("%d reports, %d counted", n, db.Stats().Damaged)
+			}
+			closeDB(t, db)
+			if _, err := storage.Check(dir, nil); err != nil {
+				t.Error(err)
+			}
+			if n := keys(t, dir, "index"); n > 1 {
+				t.Errorf("%d runs are left", n)
+			}
+		})
+	}
 }

@@ -81,6 +81,15 @@ func appendText(b []byte, t string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(t))), t...)
 }
 
+// usersSize is about how many bytes appendUsers takes, and not less: no distance takes more than the last user.
+func usersSize(us []service.UserID) int {
+	if len(us) == 0 {
+		return 1
+	}
+	var b [binary.MaxVarintLen64]byte
+	return len(b) + len(us)*binary.PutUvarint(b[:], uint64(us[len(us)-1]))
+}
+
 // appendUsers writes a sorted list: its length, then the distances.
 func appendUsers(b []byte, us []service.UserID) []byte {
 	b = binary.AppendUvarint(b, uint64(len(us)))

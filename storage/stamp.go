@@ -78,6 +78,7 @@ func nextPage(page []located, dir service.Direction, more bool) (service.Seq, bo
 
 // stampFilter chooses entries and stamps them.
 type stampFilter struct {
+	db      *DB
 	conv    service.ConvID
 	query   service.StampQuery
 	self    uint32
@@ -86,7 +87,7 @@ type stampFilter struct {
 }
 
 func (db *DB) filter(c service.ConvID, q service.StampQuery) *stampFilter {
-	f := &stampFilter{conv: c, query: q, self: db.hash.sender(q.User)}
+	f := &stampFilter{db: db, conv: c, query: q, self: db.hash.sender(q.User)}
 	if _, group := c.Group(); !group {
 		f.certain = db.hash.sender(c.Peer(q.User)) != f.self
 	}
@@ -122,7 +123,9 @@ func (f *stampFilter) stamp(tx *bbolt.Tx, at *located) (service.Stamp, error) {
 	}
 	h, err := unsealEntry(at.gid(), op)
 	if err != nil {
-		return service.Stamp{}, fmt.Errorf("entry %d of conversation %x: %w", at.seq, f.conv, err)
+		err = fmt.Errorf("entry %d of conversation %x: %w", at.seq, f.conv, err)
+		f.db.damaged(at.gid(), err)
+		return service.Stamp{}, err
 	}
 	return service.Stamp{
 		Seq: at.seq, From: h.from, Kind: h.kind, Date: h.date, MsgID: string(h.id()), Size: h.content + wireSize*len(h.change),

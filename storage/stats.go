@@ -14,7 +14,10 @@ type Stats struct {
 	PendingPostings int    `json:"pendingPostings"` // entries that are not in the index
 	PendingListings int    `json:"pendingListings"` // personal conversations that are not in their users' lists
 	PendingMarks    int    `json:"pendingMarks"`    // marks that are not in their table
+	LateEntries     int    `json:"lateEntries"`     // fingerprints of messages beyond their conversation's last 1,024 entries
+	LateSeconds     int64  `json:"lateSeconds"`     // for how long none of them was forgotten: under 600 in an old process, their space is too small
 	ReadOnly        bool   `json:"readOnly"`        // too little space
+	Damaged         int    `json:"damaged"`         // records found since the start that are not what was written, counted up to 1,000
 }
 
 // Stats are for metrics and readiness.
@@ -23,6 +26,10 @@ func (db *DB) Stats() Stats {
 	s.QueueBytes, s.Refused = db.queue.load()
 	s.Commits, s.JournaledBytes = db.committer.commits.Load(), db.committer.journaled.Load()
 	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load()
+	late := db.committer.late
+	s.LateEntries = int(late.entries.Load())
+	s.LateSeconds = (db.options.Clock().UnixMilli() - late.began.Load()) / 1000
+	s.Damaged = db.damage.count()
 	r := db.recent
 	r.mu.RLock()
 	s.AppliedGid, s.LastGid = r.applied, r.applied+uint64(len(r.ops))

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 )
@@ -90,6 +91,20 @@ func (s *sweep[K, T]) replace(k K, it T) {
 	sl := s.slot(k, nil, it.gid())
 	s.items += 1 - len(sl.items)
 	sl.items = []T{it}
+}
+
+// insert makes an item pending among those of its key, in the order of gids. Only opening may: nobody refers to the
+// items yet.
+func (s *sweep[K, T]) insert(k K, it T) {
+	sl := s.slot(k, nil, it.gid())
+	at, _ := slices.BinarySearchFunc(sl.items, it.gid(), func(other T, gid uint64) int { return cmp.Compare(other.gid(), gid) })
+	sl.items = slices.Insert(sl.items, at, it)
+	s.items++
+	if it.gid() < sl.born {
+		s.births.remove(sl.born)
+		sl.born = it.gid()
+		s.births.add(sl.born)
+	}
 }
 
 // load makes many items pending at once, items[i] under keys[i]. It takes a third of the time of adding them,

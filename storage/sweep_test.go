@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -180,8 +181,84 @@ func TestReceiptsDoNotPileUp(t *testing.T) {
 	}
 }
 
+// All receipts of a round of the hand were deleted in one apply: 800,000 took more than a second.
+func TestReceiptsAreDeletedALittleAtATime(t *testing.T) {
+	dir := t.TempDir()
+	o := small()
+	o.PendingPostings = 30_000
+	var seen atomic.Pointer[storage.DB]
+	var most, before atomic.Int64
+	db := openFaulty(t, dir, o, storage.Faults{Apply: func() error {
+		if db := seen.Load(); db != nil {
+			n, err := db.Receipts()
+			if err != nil {
+				return err
+			}
+			most.Store(max(most.Load(), before.Swap(int64(n))-int64(n)))
+		}
+		return nil
+	}})
+	seen.Store(db)
+	const users, rounds = 20_000, 8
+	for round := range rounds {
+		done := make(chan error, users)
+		marks := make([]service.Mark, users)
+		var ms []service.Message
+		for u := range marks {
+			user := service.UserID(10 + u)
+			ms = append(ms, message(1, user, fmt.Sprint(round)))
+			marks[u] = service.Mark{User: user, Conv: service.Pair(1, user), State: service.StateRead, Seq: service.Seq(round + 1),
+				Done: func(_ service.Marked, err error) { done <- err }}
+		}
+		send(db, ms...)
+		db.Mark(marks)
+		for range users {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	left := func() int {
+		n, err := db.Receipts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const atOnce = 2*(6<<10) + 4096
+	if most.Load() > atOnce || most.Load() == 0 {
+		t.Errorf("an apply deleted %d receipts, at most %d may go", most.Load(), atOnce)
+	}
+	look := func() {
+		t.Helper()
+		for _, user := range []service.UserID{10, 10 + users/2, 9 + users} {
+			ms, err := db.MemberMarks(context.Background(), service.Pair(1, user), []service.UserID{user})
+			if want := (service.Marks{Delivered: rounds, Read: rounds}); err != nil || ms[0] != want {
+				t.Fatal(user, ms, err)
+			}
+		}
+	}
+	look()
+	if err := db.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir, o)
+	look()
+	if n := db.Stats().PendingMarks; n > users {
+		t.Errorf("opening makes %d marks pending", n)
+	}
+	closeDB(t, db)
+	db = open(t, dir, o)
+	look()
+	bound := 4*o.PendingPostings + 1024 + 4*users
+	await(t, "an idle store has deleted the receipts that are in their table", func() bool { return left() <= bound })
+}
+
 // receipts counts those that a closed store left in its file.
-func receipts(t *testing.T, dir string) (n int) {
+func receipts(t *testing.T, dir string) (n int) { return keys(t, dir, "receipts") }
+
+// keys counts what a closed store left in a bucket of its file.
+func keys(t *testing.T, dir, bucket string) (n int) {
 	t.Helper()
 	b, err := bbolt.Open(filepath.Join(dir, "msgserver.db"), 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
@@ -189,7 +266,7 @@ func receipts(t *testing.T, dir string) (n int) {
 	}
 	defer b.Close()
 	err = b.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("receipts")).ForEach(func(_, _ []byte) error {
+		return tx.Bucket([]byte(bucket)).ForEach(func(_, _ []byte) error {
 			n++
 			return nil
 		})

@@ -89,6 +89,7 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 			default: // the first reason is the one
 			}
 		},
+		OnDamage: func(err error) { log.Error("stored data is damaged", zap.Error(err)) },
 	})
 	if err != nil {
 		return err
