@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -301,6 +302,35 @@ func TestAbsentFieldsAreLeftOut(t *testing.T) {
 	for format, want := range map[codec.Format]string{codec.JSON: `{"groupId":"g"}`, codec.MsgPack: "\x81\xa7groupId\xa1g"} {
 		if b, err := codec.AppendBody(nil, format, body); err != nil || string(b) != want {
 			t.Errorf("%s: %q, %v", format, b, err)
+		}
+	}
+}
+
+// TestQuickTaskID: what is found in a large body without looking at all of it is what a whole look finds.
+func TestQuickTaskID(t *testing.T) {
+	filler := `"memberIds":[` + strings.Repeat(`"12345",`, 3000) + `1]`
+	for name, fields := range map[string]string{
+		"number last": filler + `,"taskId":17`, "number first": `"taskId": -3 ,` + filler, "text": `"taskId":"abc-é",` + filler,
+		"none": filler, "null": `"taskId":null,` + filler, "a float": `"taskId":1.5,` + filler, "an exponent": `"taskId":1e3,` + filler,
+		"an object": `"taskId":{},` + filler, "too long": `"taskId":"` + strings.Repeat("x", 129) + `",` + filler,
+		"as long as it may be": `"taskId":"` + strings.Repeat("x", 128) + `",` + filler,
+		"escaped":              `"taskId":"a\"b",` + filler, "an escaped key": `"task\u0049d":4,` + filler,
+		"in a text, too": `"groupName":"\"taskId\":5","taskId":6,` + filler, "twice, once deeper": `"x":{"taskId":1},"taskId":2,` + filler,
+	} {
+		body := []byte("{" + fields + "}")
+		var v map[string]any
+		if err := json.Unmarshal(body, &v); err != nil {
+			t.Fatal(err)
+		}
+		packed, err := msgpack.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for format, body := range map[codec.Format][]byte{codec.JSON: body, codec.MsgPack: packed} {
+			want, _ := codec.TaskIDOf(format, body)
+			if got := codec.QuickTaskID(format, body); got != want {
+				t.Errorf("%s, %s: %q, want %q", name, format, got, want)
+			}
 		}
 	}
 }

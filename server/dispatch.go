@@ -128,7 +128,7 @@ func (s *session) askLater(f codec.Frame, decode func(codec.Frame) (decoded, err
 		d.run(ctx)
 	}})
 	if err != nil {
-		s.refuse(f, err)
+		s.fail(f.Format, codec.Label(f.Label), codec.QuickTaskID(f.Format, f.Body), "", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -28,21 +29,35 @@ type requests struct {
 }
 
 // pool runs the requests that may wait for the disk on a few goroutines. A session's requests are run one
-// after another, in the order they came; sessions take turns.
+// after another, in the order they came; sessions take turns. Large bodies are decoded by few, so that there is
+// always a processor left for the loops.
 type pool struct {
 	timeout time.Duration
-	ready   chan *session // sessions with tasks that no worker has
+	light   chan *session // sessions with tasks that no worker has
+	heavy   chan *session // those whose next task has a large body
 	quit    chan struct{} // closed when the workers shall end
 	wg      sync.WaitGroup
 }
 
 // newPool starts the workers; at most sessions sessions can wait at once.
 func newPool(workers, sessions int, timeout time.Duration) *pool {
-	p := &pool{timeout: timeout, ready: make(chan *session, sessions), quit: make(chan struct{})}
+	p := &pool{timeout: timeout, light: make(chan *session, sessions), heavy: make(chan *session, sessions), quit: make(chan struct{})}
 	for range workers {
-		p.wg.Go(p.run)
+		p.wg.Go(func() { p.run(p.light) })
+	}
+	for range max(1, runtime.GOMAXPROCS(0)/4) {
+		p.wg.Go(func() { p.run(p.heavy) })
 	}
 	return p
+}
+
+// put has a worker come for a session, which is with none and has tasks. The caller holds its mu.
+func (p *pool) put(s *session) {
+	if s.requests.tasks[0].bytes > 0 {
+		p.heavy <- s
+	} else {
+		p.light <- s
+	}
 }
 
 // stop ends the workers after what they are doing. What still waits is dropped.
@@ -86,7 +101,7 @@ func (s *session) resume() {
 	s.requests.gated = false
 	if !s.requests.busy && len(s.requests.tasks) > 0 {
 		s.requests.busy = true
-		s.srv.pool.ready <- s
+		s.srv.pool.put(s)
 	}
 }
 
@@ -111,62 +126,59 @@ func (s *session) receiptEnds() {
 }
 
 // run serves sessions until the pool stops.
-func (p *pool) run() {
+func (p *pool) run(ready <-chan *session) {
 	for {
 		select {
 		case <-p.quit:
 			return
-		case s := <-p.ready:
-			for s.runTask(p.timeout) && !p.handOver(s) {
-			}
+		case s := <-ready:
+			s.runTask(p.timeout)
 		}
 	}
 }
 
-// handOver puts the session behind those that wait; false if there is no room and this worker should go on with it.
-func (p *pool) handOver(s *session) bool {
-	select {
-	case p.ready <- s:
-		return true
-	default:
-		return false
+// runTask runs the session's oldest task and has a worker come for the next one, behind other sessions.
+func (s *session) runTask(timeout time.Duration) {
+	t, ok := s.beginTask()
+	if !ok {
+		return
 	}
-}
-
-// runTask runs the session's oldest task and reports whether there are more.
-func (s *session) runTask(timeout time.Duration) (more bool) {
-	s.mu.Lock()
-	w := &s.requests
-	if len(w.tasks) > 0 {
-		w.gated = s.mustWait(&w.tasks[0])
-	}
-	if len(w.tasks) == 0 || w.gated { // closed, or somebody will call resume
-		w.busy = false
-		s.mu.Unlock()
-		return false
-	}
-	t := w.tasks[0]
-	s.mu.Unlock()
-
 	s.guard(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		t.run(ctx)
 	})
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(w.tasks) > 0 {
-		w.tasks[0] = task{}
-		w.tasks = w.tasks[1:]
-		w.bytes -= t.bytes
-		s.srv.reads.Give(t.bytes)
-		s.srv.stats.Waiting.Add(-1)
+	w := &s.requests
+	w.busy = false
+	if len(w.tasks) == 0 { // closed meanwhile
+		return
 	}
+	w.tasks[0] = task{}
+	w.tasks = w.tasks[1:]
+	w.bytes -= t.bytes
+	s.srv.reads.Give(t.bytes)
+	s.srv.stats.Waiting.Add(-1)
 	if len(w.tasks) == 0 {
-		w.tasks, w.busy = nil, false
+		w.tasks = nil
 	}
-	return w.busy
+	s.resume()
+}
+
+// beginTask is the task to run now; none if the session was closed, or somebody will call resume when it is time.
+func (s *session) beginTask() (t task, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &s.requests
+	if len(w.tasks) > 0 {
+		w.gated = s.mustWait(&w.tasks[0])
+	}
+	if len(w.tasks) == 0 || w.gated {
+		w.busy = false
+		return task{}, false
+	}
+	return w.tasks[0], true
 }
 
 // guard makes a panic cost the connection, not the server.
