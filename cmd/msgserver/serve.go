@@ -58,9 +58,15 @@ func newServe() *cobra.Command {
 	f.IntVar(&s.cfg.ConnsPerUser, "conns-per-user", 8, "connections of one user")
 	f.IntVar(&s.cfg.FrameBeforeBind, "frame-before-bind", 4<<10, "bytes of a frame before the bind")
 	f.IntVar(&s.cfg.FrameAfterBind, "frame-after-bind", 256<<10, "bytes of a frame after the bind")
-	f.IntVar(&s.cfg.PendingBytes, "pending-bytes", 1<<20, "bytes that may wait for one client before it is closed")
+	f.DurationVar(&s.cfg.SlowTimeout, "slow-timeout", 30*time.Second, "a client that takes none of what waits for it is closed after this")
+	f.IntVar(&s.cfg.PendingBytes, "pending-bytes", 1<<20, "bytes that may wait for one client before pushes are dropped for it")
+	f.IntVar(&s.cfg.AckBytes, "ack-bytes", 4<<20, "bytes of unread acknowledgements after which a client is closed")
+	f.IntVar(&s.cfg.WaitingBytes, "waiting-bytes", 0, "bytes that may wait for all clients together; 0: a fifth of the memory there is")
+	f.IntVar(&s.cfg.ReadBytes, "read-bytes", 0, "bytes that all reading requests may hold together; 0: a sixteenth of the memory there is, 64 MiB to 1 GiB")
 	f.IntVar(&s.cfg.Limits.Members, "max-members", 10_000, "members of one group")
 	f.IntVar(&s.cfg.Limits.Groups, "max-groups", 2_000, "groups of one user")
+	f.IntVar(&s.cfg.Limits.AddsPerMinute, "adds-per-minute", 60, "groups that others can put one user into within a minute; 0: any number")
+	f.IntVar(&s.cfg.Limits.Changes, "changes-per-user", 4, "changes of groups that one user may have under way")
 	f.IntVar(&s.cfg.Limits.Content, "max-content", 64<<10, "bytes of a message's content")
 	f.IntVar(&s.cfg.Limits.Name, "max-name", 256, "bytes of a group's name")
 	f.IntVar(&s.cfg.Limits.ReceiptGroup, "receipt-group", 500, "members up to which senders hear of each receipt")
@@ -76,6 +82,9 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	tuneCollector()
 	if s.cfg.IdleTimeout == 0 {
 		s.cfg.IdleTimeout = -1
+	}
+	if s.cfg.Limits.AddsPerMinute == 0 {
+		s.cfg.Limits.AddsPerMinute = -1
 	}
 
 	var srv *server.Server
