@@ -4,8 +4,9 @@ package codec
 
 // Bound is the result of getUserId.
 type Bound struct {
-	UserID     ID    `json:"userId"`
-	ServerDate int64 `json:"serverDate"`
+	UserID     ID     `json:"userId"`
+	ServerDate int64  `json:"serverDate"`
+	Epoch      string `json:"epoch,omitempty" msgpack:"epoch,omitempty"` // of the server's data: another one after a restore
 }
 
 // MessageStored is the result of message.
@@ -79,10 +80,21 @@ type MessageInfo struct {
 }
 
 // TimelineItem is an entry of a timeline: the label and content of the push that announced it.
-// Content is *MessageBody, *GroupBody or *MembersBody.
+// Content is *MessageBody, *GroupBody, *MembersBody, or *UnknownBody with the label of a newer server.
 type TimelineItem struct {
 	LabelName Label `json:"labelName"`
 	Content   any   `json:"content"`
+}
+
+// UnknownBody is what every entry of a timeline says, whatever its kind: all that is known of one with a label
+// that this version does not have.
+type UnknownBody struct {
+	FromUserID        ID     `json:"fromUserId"`
+	ToUserID          ID     `json:"toUserId"`
+	SessionID         string `json:"sessionId"`
+	GroupID           string `json:"groupId,omitempty" msgpack:"groupId,omitempty"`
+	ServerReceiveDate int64  `json:"serverReceiveDate"`
+	Seq               uint64 `json:"seq"`
 }
 
 // Timeline is the result of queryHistory and queryOfflineMessage.

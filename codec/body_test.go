@@ -258,6 +258,8 @@ func TestBodiesAreTheSameInBothFormats(t *testing.T) {
 	name, delivered := "a group \u00e4 \U0001f600", 3
 	for _, body := range []any{
 		&codec.Bind{UserID: codec.SomeID(0), Token: "t", DeviceID: "d"},
+		&codec.Bound{UserID: 1, ServerDate: 2, Epoch: "e"},
+		&codec.Bound{UserID: 1, ServerDate: 2},
 		&codec.GroupRequest{GroupName: &name, MemberIDs: []codec.ID{1, 2, codec.MaxID}, Creator: codec.SomeID(4)},
 		&codec.GroupBody{GroupID: "g", GroupName: name, MemberIDs: []codec.ID{}, UpdateDate: 5, Seq: 7, UserID: codec.SomeID(0)},
 		&codec.StatusRequest{State: 2, MsgIDs: []string{"a"}, PeerID: codec.SomeID(0)},
@@ -267,6 +269,7 @@ func TestBodiesAreTheSameInBothFormats(t *testing.T) {
 			{LabelName: codec.Message, Content: &codec.MessageBody{ContentStr: name, Seq: 1}},
 			{LabelName: codec.GroupMembersAddNoti, Content: &codec.MembersBody{GroupID: "g", MemberIDs: []codec.ID{1}, Seq: 2}},
 			{LabelName: codec.CreateGroupNoti, Content: &codec.GroupBody{GroupID: "g", MemberIDs: []codec.ID{2}, Seq: 3}},
+			{LabelName: "ofTheFutureNoti", Content: &codec.UnknownBody{FromUserID: 1, ToUserID: 2, SessionID: "g", ServerReceiveDate: 5, Seq: 4}},
 		}, More: true, FirstSeq: 1},
 		&codec.SessionList{Sessions: []codec.SessionBody{{PeerID: codec.SomeID(0), LastMessage: &codec.MessageBody{ContentStr: "x"}}}, After: "a"},
 	} {
@@ -283,6 +286,38 @@ func TestBodiesAreTheSameInBothFormats(t *testing.T) {
 				t.Errorf("%T in %s:\n%s\n%q", body, format, diff, b)
 			}
 		}
+	}
+}
+
+// TestEntriesOfUnknownKindsAreNotMessages, and do not spoil the page that they stand in, whatever they hold.
+func TestEntriesOfUnknownKindsAreNotMessages(t *testing.T) {
+	const page = `{"messages":[{"labelName":"recallMessageNoti","content":{"fromUserId":1,"sessionId":"g","seq":7,"contentStr":5}},
+		{"labelName":"bareNoti"},{"labelName":"oddNoti","content":{"seq":{"a":1}}},{"labelName":"listNoti","content":[1]},
+		{"labelName":"message","content":{"fromUserId":2,"contentStr":"x","seq":8}}],"more":true}`
+	var inJSON, inMsgPack codec.Timeline
+	if err := codec.UnmarshalValue(codec.JSON, []byte(page), &inJSON); err != nil {
+		t.Fatal(err)
+	}
+	type doc = map[string]any
+	b := pack(t, doc{"more": true, "messages": []doc{
+		{"labelName": "recallMessageNoti", "content": doc{"fromUserId": 1, "sessionId": "g", "seq": 7, "contentStr": 5}},
+		{"labelName": "bareNoti"}, {"labelName": "oddNoti", "content": doc{"seq": doc{"a": 1}}}, {"labelName": "listNoti", "content": []int{1}},
+		{"labelName": "message", "content": doc{"fromUserId": 2, "contentStr": "x", "seq": 8}},
+	}})
+	if err := codec.UnmarshalValue(codec.MsgPack, b, &inMsgPack); err != nil {
+		t.Fatal(err)
+	}
+	want := codec.Timeline{Messages: []codec.TimelineItem{
+		{LabelName: "recallMessageNoti", Content: &codec.UnknownBody{FromUserID: 1, SessionID: "g", Seq: 7}},
+		{LabelName: "bareNoti", Content: &codec.UnknownBody{}}, {LabelName: "oddNoti", Content: &codec.UnknownBody{}},
+		{LabelName: "listNoti", Content: &codec.UnknownBody{}},
+		{LabelName: codec.Message, Content: &codec.MessageBody{FromUserID: 2, ContentStr: "x", Seq: 8}},
+	}, More: true}
+	if diff := cmp.Diff(want, inJSON); diff != "" {
+		t.Errorf("in JSON (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, inMsgPack); diff != "" {
+		t.Errorf("in MessagePack (-want +got):\n%s", diff)
 	}
 }
 

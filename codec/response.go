@@ -6,12 +6,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Answer is a response as clients read it: {"code","taskId","result"} or {"code","taskId","error"}.
+// Answer is a response as clients read it: {"code","taskId","result"} or {"code","taskId","error","retryAfterMs"?}.
 type Answer struct {
-	Code   int
-	TaskID TaskID
-	Result []byte // a document of the frame's format; nil if there is none
-	Error  string
+	Code         int
+	TaskID       TaskID
+	Result       []byte // a document of the frame's format; nil if there is none
+	Error        string
+	RetryAfterMs int64 // with an error: when to send the same again; 0 if the server does not say
 }
 
 // AppendResponse appends the answer to a request that succeeded, as a whole frame. A result that does not
@@ -97,12 +98,13 @@ func DecodeResponse(f Format, body []byte) (Answer, error) {
 		TaskID TaskID         `json:"taskId"`
 		Result jsontext.Value `json:"result"`
 		Error  string         `json:"error"`
+		Retry  int64          `json:"retryAfterMs"`
 	}
 	if quick, ok := scanResponse(body); ok {
 		return quick, nil
 	}
 	err := Unmarshal(f, body, &r)
-	return Answer{Code: r.Code, TaskID: r.TaskID, Result: r.Result, Error: r.Error}, err
+	return Answer{Code: r.Code, TaskID: r.TaskID, Result: r.Result, Error: r.Error, RetryAfterMs: r.Retry}, err
 }
 
 // scanResponse reads {"code":0,"taskId":…,"result":…} as this package writes it; the rest is the library's.
@@ -174,6 +176,8 @@ func readResponse(body []byte) (Answer, error) {
 			out.Result = body[start:r.i]
 		case "error":
 			out.Error, ok = r.str()
+		case "retryAfterMs":
+			out.RetryAfterMs, ok = r.int()
 		default:
 			r.skip()
 		}

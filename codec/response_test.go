@@ -27,6 +27,7 @@ func TestDecodeResponse(t *testing.T) {
 		{"a text as taskId", `{"code":0,"taskId":"7","result":{}}`, codec.Answer{TaskID: `"7"`, Result: []byte(`{}`)}, "none"},
 		{"negative taskId", `{"code":0,"taskId":-7,"result":{}}`, codec.Answer{TaskID: "-7", Result: []byte(`{}`)}, "none"},
 		{"error", `{"code":103,"taskId":7,"error":"no such group"}`, codec.Answer{Code: 103, TaskID: "7", Error: "no such group"}, "none"},
+		{"error that says when to come again", `{"code":201,"taskId":7,"error":"busy","retryAfterMs":250}`, codec.Answer{Code: 201, TaskID: "7", Error: "busy", RetryAfterMs: 250}, "none"},
 		{"cut off", `{"code":0,"taskId":7,"result":{}`, codec.Answer{}, "syntax"},
 		{"cut off in a string", `{"code":0,"taskId":7,"result":{"\`, codec.Answer{}, "syntax"},
 		{"more behind it", `{"code":0,"taskId":7,"result":{}}}`, codec.Answer{}, "syntax"},
@@ -56,6 +57,7 @@ func TestDecodeResponseMsgPack(t *testing.T) {
 		{"success", "\x83\xa4code\x00\xa6taskId\x07\xa6result\x81\xa1a\x01", codec.Answer{TaskID: "\x07", Result: []byte("\x81\xa1a\x01")}, "none"},
 		{"a newer server says more", "\x83\xa1x\x92\xc0\xd9\x01y\xa4code\x00\xa6taskId\x07", codec.Answer{TaskID: "\x07"}, "none"},
 		{"error", "\x83\xa4code\x67\xa6taskId\xa17\xa5error\xa2no", codec.Answer{Code: 103, TaskID: "\xa17", Error: "no"}, "none"},
+		{"error that says when to come again", "\x82\xa4code\xcc\xc9\xacretryAfterMs\xcd\x01\x00", codec.Answer{Code: 201, RetryAfterMs: 256}, "none"},
 		{"code of another type", "\x81\xa4code\xa10", codec.Answer{}, "field"},
 		{"taskId of another type", "\x81\xa6taskId\xc3", codec.Answer{}, "field"},
 		{"key of another type", "\x81\x01\x01", codec.Answer{}, "field"},
@@ -75,7 +77,7 @@ func TestDecodeResponseMsgPack(t *testing.T) {
 }
 
 func sameAnswer(a, b codec.Answer) bool {
-	return a.Code == b.Code && a.TaskID == b.TaskID && string(a.Result) == string(b.Result) && a.Error == b.Error
+	return a.Code == b.Code && a.TaskID == b.TaskID && string(a.Result) == string(b.Result) && a.Error == b.Error && a.RetryAfterMs == b.RetryAfterMs
 }
 
 // FuzzDecodeResponse: the short way through an answer gives what the library gives, and lets nothing pass
@@ -93,12 +95,13 @@ func FuzzDecodeResponse(f *testing.F) {
 			TaskID codec.TaskID   `json:"taskId"`
 			Result jsontext.Value `json:"result"`
 			Error  string         `json:"error"`
+			Retry  int64          `json:"retryAfterMs"`
 		}
 		libErr := jsonx.Unmarshal(body, &lib)
 		got, err := codec.DecodeResponse(codec.JSON, body)
 		switch {
 		case err == nil && libErr == nil:
-			if want := (codec.Answer{Code: lib.Code, TaskID: lib.TaskID, Result: lib.Result, Error: lib.Error}); !sameAnswer(got, want) {
+			if want := (codec.Answer{Code: lib.Code, TaskID: lib.TaskID, Result: lib.Result, Error: lib.Error, RetryAfterMs: lib.Retry}); !sameAnswer(got, want) {
 				t.Fatalf("%+v %s, want %+v %s", got, got.Result, want, want.Result)
 			}
 		case err == nil:

@@ -22,7 +22,7 @@ func (t *TimelineItem) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if len(raw.Content) == 0 {
 		return nil
 	}
-	return decodeJSON(raw.Content, t.Content)
+	return t.settle(decodeJSON(raw.Content, t.Content))
 }
 
 // DecodeMsgpack reads an entry into the type that its label stands for.
@@ -42,7 +42,15 @@ func (t *TimelineItem) DecodeMsgpack(dec *msgpack.Decoder) error {
 	if len(raw.Content) == 0 {
 		return nil
 	}
-	return decodeMsgPack(raw.Content, t.Content)
+	return t.settle(decodeMsgPack(raw.Content, t.Content))
+}
+
+// settle passes over what does not decode of an entry of an unknown kind: nobody has promised what is in it.
+func (t *TimelineItem) settle(err error) error {
+	if _, unknown := t.Content.(*UnknownBody); unknown {
+		return nil
+	}
+	return err
 }
 
 // contentOf is what an entry with this label holds.
@@ -52,6 +60,8 @@ func contentOf(l Label) any {
 		return &GroupBody{}
 	case GroupMembersAddNoti, GroupMembersDelNoti, DeleteGroupNoti:
 		return &MembersBody{}
+	case Message:
+		return &MessageBody{}
 	}
-	return &MessageBody{}
+	return &UnknownBody{}
 }

@@ -110,6 +110,8 @@ func entryLine(label codec.Label, content any) string {
 			text += fmt.Sprintf(" %v", e.MemberIDs)
 		}
 		return text
+	case *codec.UnknownBody:
+		return fmt.Sprintf("%s  #%d  * %s", clock(e.ServerReceiveDate), e.Seq, label)
 	}
 	return string(label)
 }
