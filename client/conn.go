@@ -33,7 +33,7 @@ type Conn struct {
 	ended  chan struct{} // closed when the connection has ended
 
 	task     atomic.Int64          // the last taskId that was given out
-	heard    atomic.Int64          // Unix nanoseconds at which bytes came in
+	heard    atomic.Int64          // since began, at which bytes came in
 	lastWord atomic.Pointer[Error] // an error push, if it was the last thing that came: it explains an end
 
 	mu    sync.Mutex
@@ -58,7 +58,7 @@ func Dial(ctx context.Context, addr string, opts Options) (*Conn, error) {
 	}
 	c.out.net, c.out.broken = nc, c.broken
 	c.hear()
-	c.out.last.Store(time.Now().UnixNano())
+	c.out.last.Store(int64(elapsed()))
 	if opts.OnPush == nil {
 		c.inbox = newInbox(opts.Inbox, c.hear)
 	}
@@ -152,7 +152,13 @@ func (c *Conn) broken(err error) {
 }
 
 // hear notes a sign of life of the server.
-func (c *Conn) hear() { c.heard.Store(time.Now().UnixNano()) }
+func (c *Conn) hear() { c.heard.Store(int64(elapsed())) }
+
+// began is a moment of the monotonic clock, which does not jump when somebody sets the time of day.
+var began = time.Now()
+
+// elapsed is the time since began.
+func elapsed() time.Duration { return time.Since(began) }
 
 // errSilent ends a connection whose server does not even echo heartbeats.
 var errSilent = errors.New("the server gives no sign of life")
@@ -160,9 +166,9 @@ var errSilent = errors.New("the server gives no sign of life")
 // heartbeat sends one when nothing went out or came in for a while, and ends a connection on which it was
 // not echoed.
 func (c *Conn) heartbeat() {
-	now, every := time.Now(), c.opts.Heartbeat
-	deaf := now.Sub(time.Unix(0, c.heard.Load()))
-	mute := now.Sub(time.Unix(0, c.out.last.Load()))
+	now, every := elapsed(), c.opts.Heartbeat
+	deaf := now - time.Duration(c.heard.Load())
+	mute := now - time.Duration(c.out.last.Load())
 	if c.inbox != nil && c.inbox.isStalled() {
 		deaf = 0 // it is us who do not read
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -303,6 +305,29 @@ func TestRefusedHere(t *testing.T) {
 		_, err := conn.CreateGroup(within(t), long, nil)
 		checkRefused(t, err, client.Error{Code: service.TooLarge, Message: err.(*client.Error).Message, Label: codec.CreateGroup})
 		conn.Close()
+	}
+}
+
+// TestDeadlinesUseTheMonotonicClock: no test can set the time of day, but a time that went through Unix nanoseconds, or
+// lost its monotonic part otherwise, jumps with it. An hour back, and a dead server went unnoticed for that hour.
+func TestDeadlinesUseTheMonotonicClock(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wall := range []string{".UnixNano()", ".UnixMicro()", ".Unix()", "time.Unix(", ".Round(0)"} {
+			if strings.Contains(string(source), wall) {
+				t.Errorf("%s counts by %s", file, wall)
+			}
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type writer struct {
 	net    net.Conn
 	broken func(error) // called once, when nothing can be written any more
 
-	last atomic.Int64 // Unix nanoseconds of the last write
+	last atomic.Int64 // since began, of the last write
 
 	mu      sync.Mutex
 	out     []byte        // guarded by mu: frames to write
@@ -99,9 +99,8 @@ func (w *writer) take() []byte {
 
 func (w *writer) flush() {
 	for out := w.take(); out != nil; out = w.take() {
-		now := time.Now()
-		w.last.Store(now.UnixNano())
-		err := w.net.SetWriteDeadline(now.Add(writeTimeout))
+		w.last.Store(int64(elapsed()))
+		err := w.net.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err == nil {
 			_, err = w.net.Write(out)
 		}
