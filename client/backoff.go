@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // backoff says how long to wait before each attempt: the first comes at once, the others after a random time
 // ("full jitter": a crowd that lost its server at one moment must not come back at one moment) under a
@@ -31,4 +34,14 @@ func (b *backoff) ceiling() time.Duration {
 		c *= 2
 	}
 	return min(c, b.max)
+}
+
+// after is the wait after a refusal: longer if the server says how long.
+func (b *backoff) after(err error) time.Duration {
+	wait := b.next(0)
+	var refused *Error
+	if errors.As(err, &refused) {
+		wait += refused.RetryAfter
+	}
+	return wait
 }

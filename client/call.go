@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/msgserver/msgserver/codec"
@@ -96,13 +97,29 @@ func doAndSee[T any](ctx context.Context, c *Conn, label codec.Label, body func(
 		c.forget(task)
 		return nil, err
 	}
-	select {
-	case o := <-answered:
-		return o.result, o.err
-	case <-ctx.Done():
-		c.forget(task)
-		return nil, unanswered(label, ctx.Err())
+	var late <-chan time.Time
+	if c.opts.requestTimeout > 0 {
+		t := time.NewTimer(c.opts.requestTimeout)
+		defer t.Stop()
+		late = t.C
 	}
+	for {
+		select {
+		case o := <-answered:
+			return o.result, o.err
+		case <-late:
+			c.end(lateAnswer(label, c.opts.requestTimeout)) // which answers
+			late = nil
+		case <-ctx.Done():
+			c.forget(task)
+			return nil, unanswered(label, ctx.Err())
+		}
+	}
+}
+
+// lateAnswer is why a connection counts as dead.
+func lateAnswer(label codec.Label, limit time.Duration) error {
+	return fmt.Errorf("%s has no answer after %v: %w", label, limit, context.DeadlineExceeded)
 }
 
 func (c *Conn) request(label codec.Label, body any) error {

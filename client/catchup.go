@@ -209,14 +209,12 @@ func halving(limit int, ask func(limit int) error) (int, error) {
 func (c *Client) patiently(ctx context.Context, ask func(context.Context) error) error {
 	again := backoff{min: c.opts.RetryMin, max: c.opts.RetryMax, random: rand.Float64, tries: 1}
 	for {
-		within, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
-		err := ask(within)
-		cancel()
+		err := ask(ctx)
 		code, refused := CodeOf(err)
 		if err == nil || !refused || !code.Retry() {
 			return err
 		}
-		if err := sleep(ctx, again.next(0)); err != nil {
+		if err := sleep(ctx, again.after(err)); err != nil {
 			return err
 		}
 	}

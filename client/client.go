@@ -45,8 +45,12 @@ type Client struct {
 	conn     *Conn         // guarded by mu: bound; nil while there is none
 	feed     *feed         // guarded by mu
 	outbox   *outbox       // guarded by mu
+	outcomes []outcome     // guarded by mu: of letters, to be told
+	reports  bool          // guarded by mu: a goroutine tells outcomes
 	pause    *time.Timer   // guarded by mu: the outbox waits, because the server is busy
+	until    time.Time     // guarded by mu: the end of pause
 	busy     backoff       // guarded by mu: of pause
+	watch    *time.Timer   // guarded by mu: looks for messages without an answer; nil while there are none
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
 	missed   time.Time     // guarded by mu: since when the server has dropped pushes that were not looked for yet
@@ -148,7 +152,7 @@ func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
 			return err
 		}
 		// Also after an end: until the Client knows, Conn gives the same connection.
-		if sleep(ctx, again.next(0)) != nil {
+		if sleep(ctx, again.after(err)) != nil {
 			return err
 		}
 	}
@@ -203,7 +207,7 @@ func (c *Client) entered(e Entry) {
 // isOwn reports whether an entry is a message of this Client that waits for its answer; c.mu is held.
 func (c *Client) isOwn(e Entry) bool {
 	m, ok := e.Message()
-	return ok && service.UserID(m.FromUserID) == c.user && c.outbox.has(m.MsgID)
+	return ok && service.UserID(m.FromUserID) == c.user && c.outbox.has(e.Conversation, m.MsgID)
 }
 
 // ringFeed wakes whoever the feed may have something for; c.mu is held.

@@ -134,7 +134,7 @@ func TestEnds(t *testing.T) {
 			p.Close()
 		}, &client.Error{Code: service.Conflict, Message: "too many", Label: codec.KickedNoti, Reason: client.ReasonLimit}, "too many"},
 		{"kicked for a reason that is none", func(p *peer, _ *client.Conn) {
-			p.push(codec.KickedNoti, doc{"code": 104, "error": "another one", "reason": doc{"a": 1}})
+			p.raw(codec.AppendFrame(nil, codec.JSON, codec.Push, codec.KickedNoti, []byte(`{"code":104,"error":"another one","reason":{"a":1}}`)))
 			p.Close()
 		}, &client.Error{Code: service.Conflict, Message: "another one", Label: codec.KickedNoti}, "another one"},
 		{"the server explains", func(p *peer, _ *client.Conn) {

@@ -13,12 +13,10 @@ import (
 // server stores it once. When ctx ends first the message is not repeated any more; an error that wraps
 // ErrUnknownOutcome then means that the server may have it.
 func (c *Client) Send(ctx context.Context, m Outgoing) (Sent, error) {
-	type outcome struct {
-		sent Sent
-		err  error
-	}
 	answered := make(chan outcome, 1)
-	l, err := c.enqueue(ctx, m, func(s Sent, err error) { answered <- outcome{s, err} })
+	l := &letter{m: m, prompt: true}
+	l.done = func(s Sent, err error) { answered <- outcome{l, s, err} }
+	err := c.enqueue(ctx, l)
 	if err != nil {
 		return Sent{}, err
 	}
@@ -39,22 +37,21 @@ func (c *Client) Send(ctx context.Context, m Outgoing) (Sent, error) {
 }
 
 // SendAsync puts a message into the outbox; done runs exactly once, when the server has answered it for good or
-// the Client has stopped. done must not block. SendAsync waits while the outbox is full; an error means
-// that the message was not sent and done will not run.
+// the Client has stopped. The calls of done come one after the other, on a goroutine of their own: done may send,
+// and wait, but holds up the others. SendAsync waits while the outbox is full; an error means that the message
+// was not sent and done will not run.
 //
 // Messages to one conversation are stored in the order they were sent, unless the server is too busy for
 // one of them (service.Busy, service.Unavailable) and takes the next: that one is sent again.
 func (c *Client) SendAsync(ctx context.Context, m Outgoing, done func(Sent, error)) error {
-	_, err := c.enqueue(ctx, m, done)
-	return err
+	return c.enqueue(ctx, &letter{m: m, done: done})
 }
 
-func (c *Client) enqueue(ctx context.Context, m Outgoing, done func(Sent, error)) (*letter, error) {
-	m.complete()
-	if err := m.check(c.opts.Conn.Format, c.opts.Conn.MaxFrame); err != nil {
-		return nil, err
+func (c *Client) enqueue(ctx context.Context, l *letter) error {
+	l.m.complete()
+	if err := l.m.check(c.opts.Conn.Format, c.opts.Conn.MaxFrame); err != nil {
+		return err
 	}
-	l := &letter{m: m, done: done}
 	for {
 		c.mu.Lock()
 		err, changed := c.err, c.changed.wait()
@@ -64,16 +61,16 @@ func (c *Client) enqueue(ctx context.Context, m Outgoing, done func(Sent, error)
 		if err == nil && c.outbox.add(l) {
 			c.postAll()
 			c.mu.Unlock()
-			return l, nil
+			return nil
 		}
 		c.mu.Unlock()
 		if err != nil {
-			return nil, notSent(codec.Message, err)
+			return notSent(codec.Message, err)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, notSent(codec.Message, ctx.Err())
+			return notSent(codec.Message, ctx.Err())
 		}
 	}
 }
@@ -84,12 +81,36 @@ func (c *Client) postAll() {
 	if c.conn == nil || c.pause != nil {
 		return
 	}
-	for l := c.outbox.write(); l != nil; l = c.outbox.write() {
+	for l := c.outbox.write(time.Now()); l != nil; l = c.outbox.write(time.Now()) {
 		number := l.on
 		err := c.conn.post(&l.m, call{label: codec.Message, sent: func(s Sent, err error) { c.answered(l, number, s, err) }})
 		if err != nil {
 			return
 		}
+	}
+	if c.watch == nil && c.outbox.flying > 0 {
+		conn := c.conn
+		c.watch = time.AfterFunc(c.opts.RequestTimeout, func() { c.look(conn) })
+	}
+}
+
+// look ends a connection on which a message has no answer, and otherwise looks again when the next may be late.
+func (c *Client) look(conn *Conn) {
+	c.mu.Lock()
+	if c.watch == nil || c.conn != conn {
+		c.mu.Unlock()
+		return
+	}
+	wait, flying := c.outbox.wait(time.Now(), c.opts.RequestTimeout)
+	switch {
+	case !flying:
+		c.watch = nil
+	case wait > 0:
+		c.watch.Reset(wait)
+	}
+	c.mu.Unlock()
+	if flying && wait <= 0 {
+		conn.end(lateAnswer(codec.Message, c.opts.RequestTimeout))
 	}
 }
 
@@ -101,32 +122,79 @@ func (c *Client) answered(l *letter, number int, sent Sent, err error) {
 	code, refused := CodeOf(err)
 	again := refused && code.Retry()
 	c.mu.Lock()
-	c.outbox.answered(l, number, again)
+	c.outbox.answered(l, number, again, time.Now())
 	if err == nil {
 		c.feed.own(l.m.conversation(), sent.Seq, time.Now())
 		c.ringFeed()
 		c.busy.tries = 1
 	}
-	mine := false
 	if again {
-		c.hold()
+		c.hold(err)
 	} else {
-		mine = c.outbox.remove(l)
+		if c.outbox.remove(l) {
+			c.conclude(l, sent, err)
+		}
 		c.changed.ring()
 	}
 	c.postAll()
 	c.mu.Unlock()
-	if mine {
+}
+
+// outcome is what became of a letter.
+type outcome struct {
+	l    *letter
+	sent Sent
+	err  error
+}
+
+// conclude has the sender of a letter told what became of it; c.mu is held.
+func (c *Client) conclude(l *letter, sent Sent, err error) {
+	if l.prompt {
 		l.done(sent, err)
+		return
+	}
+	c.outcomes = append(c.outcomes, outcome{l, sent, err})
+	if !c.reports {
+		c.reports = true
+		c.all.Go(c.report)
 	}
 }
 
-// hold keeps the outbox back for a while, because the server is busy; c.mu is held.
-func (c *Client) hold() {
-	if c.pause != nil || c.err != nil {
+// report tells outcomes in order, until there are no more. It is not the goroutine that reads: that must go on
+// while somebody waits for room in the outbox.
+func (c *Client) report() {
+	for {
+		c.mu.Lock()
+		all := c.outcomes
+		c.outcomes = nil
+		c.reports = len(all) > 0
+		c.mu.Unlock()
+		if len(all) == 0 {
+			return
+		}
+		for _, o := range all {
+			o.l.done(o.sent, o.err)
+		}
+	}
+}
+
+// hold keeps the outbox back for a while, because the server is busy, and then writes less at once; c.mu is held.
+func (c *Client) hold(busy error) {
+	if c.err != nil {
 		return
 	}
-	c.pause = time.AfterFunc(c.busy.next(0), func() {
+	if c.pause != nil { // another one of the same window
+		var refused *Error
+		if errors.As(busy, &refused) && time.Until(c.until) < refused.RetryAfter {
+			c.until = time.Now().Add(refused.RetryAfter)
+			c.pause.Reset(refused.RetryAfter)
+		}
+		return
+	}
+	c.outbox.shrink()
+	wait := c.busy.after(busy)
+	c.until = time.Now().Add(wait)
+	c.pause = time.AfterFunc(wait, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.pause != nil {
@@ -137,8 +205,12 @@ func (c *Client) hold() {
 	})
 }
 
-// release ends a pause with the connection that it was for; c.mu is held.
+// release ends the timers with the connection that they were for; c.mu is held.
 func (c *Client) release() {
+	if c.watch != nil {
+		c.watch.Stop()
+		c.watch = nil
+	}
 	if c.pause != nil {
 		c.pause.Stop()
 		c.pause = nil

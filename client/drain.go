@@ -53,17 +53,14 @@ func (c *Client) stop(why error) {
 		return
 	}
 	c.err = why
-	letters := c.outbox.empty()
-	if c.pause != nil {
-		c.pause.Stop()
+	for _, l := range c.outbox.empty() {
+		c.conclude(l, Sent{}, l.lost(why))
 	}
+	c.release()
 	c.changed.ring()
 	c.arrived.ring()
 	c.mu.Unlock()
 	c.cancel()
-	for _, l := range letters {
-		l.done(Sent{}, l.lost(why))
-	}
 	close(c.done)
 	c.tell(State{Phase: Stopped, Err: why})
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
@@ -14,6 +15,8 @@ type Error struct {
 	Message string      // what and why, for people
 	Label   codec.Label // of the request, or kickedNoti; "" if the server did not say
 	Reason  string      // with kickedNoti: ReasonDevice, ReasonLimit or one of a newer server; "" if it did not say
+
+	RetryAfter time.Duration // when to send the same again, if the server says so; a Client does
 }
 
 // Why the server has closed a connection with kickedNoti.

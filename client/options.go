@@ -25,6 +25,9 @@ type Options struct {
 	// onEntry gets the entries that answers bring, like OnPush.
 	onEntry func(Entry)
 
+	// requestTimeout ends a connection on which a request has no answer for so long; 0 never. It is not for messages.
+	requestTimeout time.Duration
+
 	// Dial opens the network connection; default is a net.Dialer with a timeout of 10 s. Set it to choose a
 	// local address, a proxy or TLS.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

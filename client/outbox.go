@@ -1,19 +1,26 @@
 package client
 
-import "container/list"
+import (
+	"container/list"
+	"time"
+)
 
 // slowStart is how many letters are written to a new connection before one is answered; every answer allows one
-// more. A connection that breaks after a moment then still brings the outbox forward, while a whole outbox
+// more. A refusal because the server is busy halves what it was, and from there on a whole window of answers allows
+// one more. A connection that breaks after a moment then still brings the outbox forward, while a whole outbox
 // written at once would be written again and again.
 const slowStart = 32
 
 // letter is a message on its way: it stays in the outbox until the server has answered it for good.
 type letter struct {
-	m     Outgoing
-	done  func(Sent, error)
-	on    int  // the connection it was written to last; 0: none, or it has to be written again
-	ever  bool // it was written at least once
-	place *list.Element
+	m      Outgoing
+	done   func(Sent, error)
+	prompt bool      // done does not block, and is called at once
+	turn   int       // on that connection: 1 for the first that was written
+	at     time.Time // when it was written
+	on     int       // the connection it was written to last; 0: none, or it has to be written again
+	ever   bool      // it was written at least once
+	place  *list.Element
 }
 
 // size is about what the letter takes.
@@ -25,17 +32,30 @@ type outbox struct {
 	limit, maxBytes int
 	letters         list.List
 	bytes           int
-	byID            map[string]*letter
+	byID            map[letterKey]*letter
 
 	// Of the present connection.
 	number  int           // counts connections
 	next    *list.Element // no letter before it has to be written
 	flying  int           // written, not answered
 	allowed int           // of flying
+	careful int           // allowed grows slowly from here on
+	credit  int           // answers since it grew
+	turns   int           // letters written
+	reached int           // the highest turn that was answered
+	heard   time.Time     // the last answer
 }
 
+// letterKey names a message: senders may use a msgId once in each conversation.
+type letterKey struct {
+	conv  Conversation
+	msgID string
+}
+
+func (l *letter) key() letterKey { return letterKey{l.m.conversation(), l.m.MsgID} }
+
 func newOutbox(limit, maxBytes int) *outbox {
-	return &outbox{limit: limit, maxBytes: maxBytes, byID: map[string]*letter{}}
+	return &outbox{limit: limit, maxBytes: maxBytes, byID: map[letterKey]*letter{}}
 }
 
 // add puts a letter at the end; it reports false if there is no room. One letter always has room.
@@ -48,7 +68,7 @@ func (o *outbox) add(l *letter) bool {
 		o.next = l.place
 	}
 	o.bytes += l.size()
-	o.byID[l.m.MsgID] = l
+	o.byID[l.key()] = l
 	return true
 }
 
@@ -63,21 +83,24 @@ func (o *outbox) remove(l *letter) bool {
 	o.letters.Remove(l.place)
 	l.place = nil
 	o.bytes -= l.size()
-	if o.byID[l.m.MsgID] == l {
-		delete(o.byID, l.m.MsgID)
+	if o.byID[l.key()] == l {
+		delete(o.byID, l.key())
 	}
 	return true
 }
 
 func (o *outbox) len() int { return o.letters.Len() }
 
-// has reports whether a message with this msgId waits for its answer.
-func (o *outbox) has(msgID string) bool { return o.byID[msgID] != nil }
+// has reports whether a message with this msgId to this conversation waits for its answer.
+func (o *outbox) has(conv Conversation, msgID string) bool {
+	return o.byID[letterKey{conv, msgID}] != nil
+}
 
 // connected begins with a new connection, to which every letter has to be written.
 func (o *outbox) connected() {
 	o.number++
-	o.flying, o.allowed = 0, slowStart
+	o.flying, o.allowed, o.careful, o.credit = 0, slowStart, max(o.limit, slowStart), 0
+	o.turns, o.reached, o.heard = 0, 0, time.Time{}
 	o.rescan()
 }
 
@@ -86,11 +109,12 @@ func (o *outbox) rescan() { o.next = o.letters.Front() }
 
 // write gives the next letter to be written to the present connection, nil if there is none or answers have to
 // come first.
-func (o *outbox) write() *letter {
+func (o *outbox) write(now time.Time) *letter {
 	for ; o.next != nil && o.flying < o.allowed; o.next = o.next.Next() {
 		if l := o.next.Value.(*letter); l.on != o.number {
-			l.on, l.ever = o.number, true
+			o.turns++
 			o.flying++
+			l.on, l.ever, l.turn, l.at = o.number, true, o.turns, now
 			return l
 		}
 	}
@@ -99,14 +123,49 @@ func (o *outbox) write() *letter {
 
 // answered notes an answer to a letter that was written to a connection; again says that it has to be
 // written once more.
-func (o *outbox) answered(l *letter, number int, again bool) {
+func (o *outbox) answered(l *letter, number int, again bool, now time.Time) {
 	if number == o.number {
 		o.flying--
-		o.allowed = min(o.allowed+1, max(o.limit, slowStart))
+		o.heard, o.reached = now, max(o.reached, l.turn)
+		if !again {
+			o.grow()
+		}
 	}
 	if again && l.on == number {
 		l.on = 0
 	}
+}
+
+// grow allows one more after an answer, or after as many as are allowed.
+func (o *outbox) grow() {
+	if o.credit++; o.allowed < o.careful || o.credit >= o.allowed {
+		o.allowed, o.credit = min(o.allowed+1, max(o.limit, slowStart)), 0
+	}
+}
+
+// shrink allows half as many.
+func (o *outbox) shrink() {
+	o.allowed = max(o.allowed/2, 1)
+	o.careful, o.credit = o.allowed, 0
+}
+
+// wait is how long the server has until a message that was written counts as not answered, 0 or less if one does:
+// for limit after it was written, and as long as others before it are answered. flying is false if none is on its way.
+func (o *outbox) wait(now time.Time, limit time.Duration) (wait time.Duration, flying bool) {
+	for e := o.letters.Front(); e != nil; e = e.Next() {
+		l := e.Value.(*letter)
+		if l.on != o.number {
+			continue
+		}
+		since := l.at
+		if l.turn > o.reached && o.heard.After(since) {
+			since = o.heard
+		}
+		if left := limit - now.Sub(since); !flying || left < wait {
+			wait, flying = left, true
+		}
+	}
+	return wait, flying
 }
 
 // empty takes everything out, oldest first.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
@@ -131,8 +132,16 @@ func (c *Conn) answer(label codec.Label, f codec.Frame) error {
 		return nil // the caller gave up
 	}
 	if a.Code != 0 {
-		err = &Error{Code: service.Code(a.Code), Message: a.Error, Label: label}
+		err = &Error{Code: service.Code(a.Code), Message: a.Error, Label: label, RetryAfter: milliseconds(a.RetryAfterMs)}
 	}
 	c.finish(w, a.Result, err)
 	return nil
+}
+
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = 10 * time.Minute
+
+// milliseconds is a wait that a server asks for.
+func milliseconds(n int64) time.Duration {
+	return time.Duration(min(max(n, 0), maxRetryAfter.Milliseconds())) * time.Millisecond
 }

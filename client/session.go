@@ -151,6 +151,7 @@ func (c *Client) attempt() (*Conn, error) {
 	defer cancel()
 	opts := c.opts.Conn
 	opts.OnPush, opts.onEntry = c.pushed, c.entered
+	opts.requestTimeout = c.opts.RequestTimeout
 	opts.Token = ""
 	if c.opts.Token != nil {
 		token, err := c.opts.Token(ctx)

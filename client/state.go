@@ -25,7 +25,7 @@ type ClientOptions struct {
 	Queue          int           // entries that wait for the application, before more are left to the server; default 256
 	RetryMin       time.Duration // the ceiling of the wait before the second attempt; default 200 ms
 	RetryMax       time.Duration // the highest ceiling; default 20 s
-	RequestTimeout time.Duration // without an answer for this long a connection counts as dead; default 15 s
+	RequestTimeout time.Duration // a connection counts as dead when a request or a message has no answer for so long; default 15 s
 
 	// NoConfirm leaves it to the application to confirm what was delivered. Otherwise a Client confirms what the
 	// application has taken from Messages, as service.StateDelivered.
