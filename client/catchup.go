@@ -13,6 +13,9 @@ import (
 const (
 	// sessionPage is how many conversations are listed at a time; the protocol's limit.
 	sessionPage = 200
+	// maxPasses is how often the list is read to its end for conversations that were pushed and are in no page: after
+	// that they are not in the list at all, as a group is from which the user was removed.
+	maxPasses = 3
 	// missedDelay is how long what the server dropped waits for what is being fetched already.
 	missedDelay = 5 * time.Second
 	// confirmEvery is how long deliveries gather before they are confirmed.
@@ -32,8 +35,11 @@ func (c *Client) catchUp(ctx context.Context, conn *Conn) {
 }
 
 // syncList reads the list of conversations, for how far each of them goes.
+//
+// A conversation that moves to the front between two pages is in neither. A device that knows no conversations needs
+// its line: while it lacks one for what was pushed, or has lost pushes, it begins again at the front, some times.
 func (c *Client) syncList(ctx context.Context, conn *Conn) error {
-	for after, limit := "", sessionPage; ; {
+	for pass, after, limit := 1, "", sessionPage; ; {
 		var list *codec.SessionList
 		var err error
 		limit, err = halving(limit, func(limit int) error {
@@ -50,21 +56,27 @@ func (c *Client) syncList(ctx context.Context, conn *Conn) error {
 			s := &list.Sessions[i]
 			c.feed.listed(conversation(s.SessionID, service.UserID(s.PeerID.ID)), s.Seq, s.DeliveredSeq)
 		}
-		last := !list.More || list.After == "" || list.After == after
+		end := !list.More || list.After == "" || list.After == after
+		known := (end || pass > 1) && c.feed.complete() && (c.missed.IsZero() || c.feed.synced)
+		last := known || end && pass == maxPasses
 		if last {
 			c.feed.endSync()
 		}
 		c.ringFeed()
+		if after = list.After; end && !last {
+			after, c.missed = "", time.Time{}
+			pass++
+		}
 		c.mu.Unlock()
 		if last {
 			return nil
 		}
-		after = list.After
 	}
 }
 
 // fetchMissing asks for what the feed wants, page by page.
 func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
+	var rest unread
 	for caughtUp := false; ; {
 		now := time.Now()
 		c.mu.Lock()
@@ -79,15 +91,18 @@ func (c *Client) fetchMissing(ctx context.Context, conn *Conn) error {
 		}
 		want, ok, wait, idle := c.feed.want(now)
 		change := c.lag.wait()
+		further := rest.more && c.told != rest.told && (c.opts.NoConfirm || !c.feed.unconfirmed())
+		rest.told = c.told
 		c.mu.Unlock()
-		if idle && !caughtUp {
-			found, err := c.discover(ctx, conn)
+		if idle && (!caughtUp || further) {
+			found, err := c.discover(ctx, conn, &rest)
 			if err != nil {
 				return err
 			}
-			if caughtUp = !found; caughtUp {
+			if !found && !caughtUp {
 				c.tell(State{Phase: CaughtUp})
 			}
+			caughtUp = !found
 			continue
 		}
 		if !ok {
@@ -116,7 +131,8 @@ func (c *Client) takeMissed(caughtUp bool, now time.Time) bool {
 
 // discover looks for conversations that are not in the list and that this device never heard of: groups that the
 // user was taken into and removed from meanwhile. What was missed of them stands among what is not confirmed.
-func (c *Client) discover(ctx context.Context, conn *Conn) (found bool, err error) {
+// There is no page behind the first, but what is confirmed makes room in it: rest says whether to look again.
+func (c *Client) discover(ctx context.Context, conn *Conn, rest *unread) (found bool, err error) {
 	var page *codec.Timeline
 	_, err = halving(historyPage, func(limit int) error {
 		return c.patiently(ctx, func(ctx context.Context) (err error) {
@@ -127,6 +143,7 @@ func (c *Client) discover(ctx context.Context, conn *Conn) (found bool, err erro
 	if err != nil {
 		return false, err
 	}
+	rest.more = page.More
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, item := range page.Messages {
@@ -136,6 +153,12 @@ func (c *Client) discover(ctx context.Context, conn *Conn) (found bool, err erro
 	}
 	c.ringFeed()
 	return found, nil
+}
+
+// unread is what queryOfflineMessage has left.
+type unread struct {
+	more bool // than its page
+	told int  // Client.told, when it was asked
 }
 
 // waitFor waits for a change, at most for a time if that is not 0.
@@ -177,14 +200,24 @@ func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 		}
 		return err
 	}
-	entries := make([]Entry, 0, len(page.Messages))
+	entries, last := make([]Entry, 0, len(page.Messages)), want.after
 	for _, item := range page.Messages {
-		if e, ok := entryOf(c.user, item.LabelName, item.Content); ok && e.Conversation == want.conv {
+		e, next, ok := step(c.user, want.conv, item, last, false)
+		if last = next; ok {
 			entries = append(entries, e)
 		}
 	}
-	c.feed.fetched(want, entries, page.More, c.isOwn)
+	if page.More && last == want.after {
+		c.feed.unfetched(want, false)
+		return noProgress(want.conv, want.after)
+	}
+	c.feed.fetched(want, entries, last, page.More, c.isOwn)
 	return nil
+}
+
+// noProgress is a page that would be asked for again and again.
+func noProgress(v Conversation, at uint64) error {
+	return fmt.Errorf("a page of %s at seq %d says that there is more, and brings nothing that was not there", v, at)
 }
 
 // defaultPage is the limit of a page that was asked for without one.
@@ -242,6 +275,8 @@ func (c *Client) confirmDelivered(ctx context.Context, conn *Conn) {
 		}
 		c.mu.Lock()
 		c.feed.confirmedTo(conv, seq)
+		c.told++
+		c.lag.ring()
 		c.changed.ring()
 		c.mu.Unlock()
 		switch {

@@ -39,7 +39,7 @@ type Client struct {
 	saving sync.Mutex // one Save at a time
 
 	telling sync.Mutex // one OnState at a time
-	told    State      // guarded by telling: the last one
+	state   State      // guarded by telling: the last one
 
 	mu       sync.Mutex
 	conn     *Conn         // guarded by mu: bound; nil while there is none
@@ -53,6 +53,7 @@ type Client struct {
 	watch    *time.Timer   // guarded by mu: looks for messages without an answer; nil while there are none
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
+	told     int           // guarded by mu: confirmations, of the Client and through it
 	missed   time.Time     // guarded by mu: since when the server has dropped pushes that were not looked for yet
 	err      error         // guarded by mu: why it stopped
 	changed  bell          // guarded by mu: conn, outbox, what is confirmed, draining or err
@@ -160,15 +161,24 @@ func (c *Client) Do(ctx context.Context, ask func(*Conn) error) error {
 
 // Confirm says that everything of a conversation up to seq has been read (service.StateRead) or delivered.
 func (c *Client) Confirm(ctx context.Context, v Conversation, state service.State, seq uint64) error {
-	return c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) })
+	return c.confirmed(c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) }))
+}
+
+// confirmed notes that the server was told something: what is not confirmed may show more now.
+func (c *Client) confirmed(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told++
+	c.lag.ring()
+	return err
 }
 
 // tell calls OnState; nothing follows Stopped.
 func (c *Client) tell(s State) {
 	c.telling.Lock()
 	defer c.telling.Unlock()
-	if c.told.Phase != Stopped {
-		c.told = s
+	if c.state.Phase != Stopped {
+		c.state = s
 		c.opts.OnState(s)
 	}
 }

@@ -36,7 +36,11 @@ func (f Feed) Want(now time.Time) (Fetch, bool, time.Duration, bool) {
 }
 
 func (f Feed) Fetched(w Fetch, page []Entry, more bool, own func(Entry) bool) {
-	f.f.fetched(w.w, page, more, own)
+	last := w.w.after
+	for _, e := range page {
+		last = max(last, e.Seq)
+	}
+	f.f.fetched(w.w, page, last, more, own)
 }
 
 // Kept is how much waits, in the queue and ahead of its turn.

@@ -31,6 +31,20 @@ func (f *feed) listed(conv Conversation, head, delivered uint64) {
 	f.advance(t, time.Time{})
 }
 
+// complete reports whether all conversations have a line of the list that need one to begin with: those that came by
+// themselves, on a device that does not know all conversations.
+func (f *feed) complete() bool {
+	if f.synced {
+		return true
+	}
+	for _, t := range f.lines {
+		if !t.adopted && t.listed != f.syncs {
+			return false
+		}
+	}
+	return true
+}
+
 // endSync asks for the end of every conversation that was not in the list: the user may have been removed from
 // a group, and there is an entry that says so.
 func (f *feed) endSync() {
@@ -112,20 +126,19 @@ func (f *feed) prune() {
 // bound notes that larger pages of what is being fetched were too large.
 func (f *feed) bound(page int) { f.fetching.page = page }
 
-// fetched takes the page that was wanted; own says which of its entries this Client sent.
-func (f *feed) fetched(w fetch, page []Entry, more bool, own func(Entry) bool) {
+// fetched takes the page that was wanted, which covers all seqs up to last; with more there are some behind. own says
+// which of its entries this Client sent.
+func (f *feed) fetched(w fetch, page []Entry, last uint64, more bool, own func(Entry) bool) {
 	t := f.fetching
 	f.fetching = nil
-	last := w.after
 	for i := range page {
 		if own(page[i]) {
 			t.offer(page[i].Seq, nil, true)
 		} else {
 			f.offer(t, &page[i], true)
 		}
-		last = max(last, page[i].Seq)
 	}
-	t.settle(last, w.head, more && last > w.after)
+	t.settle(last, w.head, more)
 	f.advance(t, time.Time{})
 }
 

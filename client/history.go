@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
@@ -11,6 +12,14 @@ import (
 type Conversation struct {
 	Group string
 	Peer  service.UserID // if Group is empty
+}
+
+// String is for errors.
+func (v Conversation) String() string {
+	if v.Group != "" {
+		return "group " + v.Group
+	}
+	return fmt.Sprintf("user %d", v.Peer)
 }
 
 func (v Conversation) peer() codec.OptID {

@@ -68,8 +68,10 @@ func (c *Client) nextEntry(ctx context.Context) (*Entry, error) {
 
 // History gives a conversation's entries, page by page: with HasAfter those behind After, oldest first, to the
 // end; otherwise those before Before, or from the newest, newest first, to the beginning. Limit is that of a
-// page. It moves no cursor and confirms nothing, and goes on over lost connections.
+// page. It moves no cursor and confirms nothing, and goes on over lost connections. A server that says that there is more and
+// gives nothing new is an error.
 func (c *Client) History(ctx context.Context, from HistoryPage) iter.Seq2[Entry, error] {
+	from.Conversation = conversation(from.Group, from.Peer)
 	return func(yield func(Entry, error) bool) {
 		for {
 			var page *codec.Timeline
@@ -88,22 +90,27 @@ func (c *Client) History(ctx context.Context, from HistoryPage) iter.Seq2[Entry,
 			if !from.HasAfter {
 				slices.Reverse(page.Messages)
 			}
+			at := from.Before
+			if from.HasAfter {
+				at = from.After
+			}
+			began := at
 			for _, item := range page.Messages {
-				e, ok := entryOf(c.user, item.LabelName, item.Content)
-				if !ok {
-					continue
-				}
-				if !yield(e, nil) {
+				e, next, ok := step(c.user, from.Conversation, item, at, !from.HasAfter)
+				if at = next; ok && !yield(e, nil) {
 					return
 				}
-				if from.HasAfter {
-					from.After = e.Seq
-				} else {
-					from.Before = e.Seq
-				}
 			}
-			if !page.More || len(page.Messages) == 0 {
+			switch {
+			case !page.More || !from.HasAfter && at == 1:
 				return
+			case at == began || at == 0:
+				yield(Entry{}, noProgress(from.Conversation, began))
+				return
+			case from.HasAfter:
+				from.After = at
+			default:
+				from.Before = at
 			}
 		}
 	}
