@@ -184,9 +184,10 @@ func (c *Conn) canConnectAnswer(f codec.Frame) error {
 
 // Bind makes the connection that of a user, for good.
 func (c *Conn) Bind(ctx context.Context, user service.UserID) error {
-	_, err := do[codec.Bound](ctx, c, codec.GetUserID, func(t codec.TaskID) any {
+	body := func(t codec.TaskID) any {
 		return &codec.Bind{UserID: codec.SomeID(codec.ID(user)), Token: c.opts.Token, DeviceID: c.opts.DeviceID, TaskID: t}
-	})
+	}
+	_, err := doAndSee(ctx, c, codec.GetUserID, body, c.opts.onBound)
 	if err != nil {
 		return err
 	}

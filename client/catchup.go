@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/msgserver/msgserver/codec"
@@ -54,7 +55,11 @@ func (c *Client) syncList(ctx context.Context, conn *Conn) error {
 		c.mu.Lock()
 		for i := range list.Sessions {
 			s := &list.Sessions[i]
-			c.feed.listed(conversation(s.SessionID, service.UserID(s.PeerID.ID)), s.Seq, s.DeliveredSeq)
+			last := Mark{}
+			if m := s.LastMessage; m != nil {
+				last = messageMark(m.Seq, m.ServerReceiveDate, m.FromUserID, m.MsgID)
+			}
+			c.feed.listed(conversation(s.SessionID, service.UserID(s.PeerID.ID)), s.Seq, s.DeliveredSeq, last)
 		}
 		end := !list.More || list.After == "" || list.After == after
 		known := (end || pass > 1) && c.feed.complete() && (c.missed.IsZero() || c.feed.synced)
@@ -181,7 +186,9 @@ func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 	var page *codec.Timeline
 	limit, err := halving(want.limit, func(limit int) error {
 		return c.patiently(ctx, func(ctx context.Context) (err error) {
-			page, err = conn.HistoryPage(ctx, HistoryPage{Conversation: want.conv, After: want.after, HasAfter: true, Limit: limit})
+			page, err = conn.HistoryPage(ctx, HistoryPage{
+				Conversation: want.conv, Before: want.before, After: want.after, HasAfter: want.before == 0, Limit: limit,
+			})
 			return err
 		})
 	})
@@ -200,6 +207,9 @@ func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 		}
 		return err
 	}
+	if want.before > 0 {
+		return c.check(want, page)
+	}
 	entries, last := make([]Entry, 0, len(page.Messages)), want.after
 	for _, item := range page.Messages {
 		e, next, ok := step(c.user, want.conv, item, last, false)
@@ -212,6 +222,25 @@ func (c *Client) fetch(ctx context.Context, conn *Conn, want fetch) error {
 		return noProgress(want.conv, want.after)
 	}
 	c.feed.fetched(want, entries, last, page.More, c.isOwn)
+	return nil
+}
+
+// check looks in a page for the end of what both sides share; c.mu is held.
+func (c *Client) check(want fetch, page *codec.Timeline) error {
+	var entries []Entry
+	lowest := want.before
+	for _, item := range slices.Backward(page.Messages) {
+		e, next, ok := step(c.user, want.conv, item, lowest, true)
+		if lowest = next; ok {
+			entries = append(entries, e)
+		}
+	}
+	if page.More && lowest == want.before {
+		c.feed.unfetched(want, false)
+		return noProgress(want.conv, want.before)
+	}
+	slices.Reverse(entries)
+	c.feed.checked(entries, lowest, page.More)
 	return nil
 }
 

@@ -53,10 +53,12 @@ type Client struct {
 	watch    *time.Timer   // guarded by mu: looks for messages without an answer; nil while there are none
 	drain    time.Duration // guarded by mu: what the server that shuts down asks to wait
 	draining bool          // guarded by mu: nothing more is to be sent
+	closing  bool          // guarded by mu: nothing more is to be given to the application
+	looping  bool          // guarded by mu: there is a loop over Messages
 	told     int           // guarded by mu: confirmations, of the Client and through it
 	missed   time.Time     // guarded by mu: since when the server has dropped pushes that were not looked for yet
 	err      error         // guarded by mu: why it stopped
-	changed  bell          // guarded by mu: conn, outbox, what is confirmed, draining or err
+	changed  bell          // guarded by mu: conn, outbox, what is confirmed, what the application has, draining or err
 	arrived  bell          // guarded by mu: there is something in the feed to take, or err
 	lag      bell          // guarded by mu: there may be something to fetch
 	confirms bell          // guarded by mu: there is something to confirm
@@ -94,7 +96,7 @@ func New(addr string, user service.UserID, opts ClientOptions) (*Client, error) 
 		busy: backoff{min: opts.RetryMin, max: opts.RetryMax, random: rand.Float64, tries: 1},
 	}
 	if found {
-		c.feed.restore(cursors)
+		c.feed.restore(cursors, opts.PartialCursors)
 	}
 	c.all.Go(c.run)
 	c.all.Go(c.keepCursors)
@@ -201,16 +203,20 @@ func (c *Client) pushed(p Push) {
 		c.lag.ring()
 	default:
 		if e, ok := entryOf(c.user, p.Label, p.Body); ok {
-			c.entered(e)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.feed.pushed(e, c.isOwn(e), time.Now())
+			c.ringFeed()
 		}
 	}
 }
 
-// entered takes an entry that came by itself, on the goroutine that reads.
+// entered takes the entry that is the answer to a change of a group, on the goroutine that reads. It may be an old one,
+// if the change was sent again.
 func (c *Client) entered(e Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.feed.pushed(e, c.isOwn(e), time.Now())
+	c.feed.came(e, false, time.Now())
 	c.ringFeed()
 }
 

@@ -17,11 +17,20 @@ type Cursor struct {
 	Conversation
 	Seq  uint64
 	Left bool // it was a group, and Seq is the entry that removed the user from it
+
+	// Epoch is that of the server's data when Seq was given out, "" if it was not known. In another one, after a restore
+	// from a backup, Marks tell how much of what the application has the server still has: everything with the
+	// date of the newest mark or an older one, but for entries that differ from their mark. Without marks it is
+	// what the server knows to be delivered.
+	Epoch string
+	Marks []Mark
 }
 
 // CursorStore remembers how far the application has come, beyond the life of the process. A Client uses it
 // from one goroutine at a time. An application that keeps its messages in a database of its own may take the
-// cursors from there and do nothing in Save: then what is there is exactly once.
+// cursors from there and do nothing in Save: then what is there is exactly once. It sets
+// ClientOptions.PartialCursors, unless there is a cursor for every conversation. For a restore of the server it keeps
+// what Save gives as Epoch, and the Mark of the last entry of each conversation.
 type CursorStore interface {
 	// Load gives what was saved last for a user; found is false if nothing ever was.
 	Load(user service.UserID) (cursors []Cursor, found bool, err error)
@@ -65,6 +74,7 @@ func FileCursors(path string) CursorStore { return fileCursors{path} }
 type cursorFile struct {
 	Version int            `json:"version"` // 1
 	User    service.UserID `json:"userId"`
+	Epoch   string         `json:"epoch,omitempty"` // of the cursors that say nothing else
 	Cursors []cursorLine   `json:"cursors"`
 }
 
@@ -73,6 +83,30 @@ type cursorLine struct {
 	PeerID    service.UserID `json:"peerId"`
 	Seq       uint64         `json:"seq"`
 	Left      bool           `json:"left,omitempty"`
+	Epoch     *string        `json:"epoch,omitempty"`
+	Marks     [][3]int64     `json:"marks,omitempty"` // seq, date, sum
+}
+
+func (l *cursorLine) cursor(epoch string) Cursor {
+	c := Cursor{Conversation: Conversation{Group: l.SessionID, Peer: l.PeerID}, Seq: l.Seq, Left: l.Left, Epoch: epoch}
+	if l.Epoch != nil {
+		c.Epoch = *l.Epoch
+	}
+	for _, m := range l.Marks {
+		c.Marks = append(c.Marks, Mark{Seq: uint64(m[0]), Date: m[1], Sum: uint32(m[2])})
+	}
+	return c
+}
+
+func newCursorLine(c *Cursor, epoch string) cursorLine {
+	l := cursorLine{SessionID: c.Group, PeerID: c.Peer, Seq: c.Seq, Left: c.Left}
+	if c.Epoch != epoch {
+		l.Epoch = &c.Epoch
+	}
+	for _, m := range c.Marks {
+		l.Marks = append(l.Marks, [3]int64{int64(m.Seq), m.Date, int64(m.Sum)})
+	}
+	return l
 }
 
 // Load is CursorStore's.
@@ -94,8 +128,8 @@ func (f fileCursors) Load(user service.UserID) ([]Cursor, bool, error) {
 		return nil, false, fmt.Errorf("%s has the cursors of user %d, not of user %d: use another file", f.path, file.User, user)
 	}
 	cursors := make([]Cursor, len(file.Cursors))
-	for i, c := range file.Cursors {
-		cursors[i] = Cursor{Conversation: Conversation{Group: c.SessionID, Peer: c.PeerID}, Seq: c.Seq, Left: c.Left}
+	for i := range file.Cursors {
+		cursors[i] = file.Cursors[i].cursor(file.Epoch)
 	}
 	return cursors, true, nil
 }
@@ -103,8 +137,11 @@ func (f fileCursors) Load(user service.UserID) ([]Cursor, bool, error) {
 // Save is CursorStore's.
 func (f fileCursors) Save(user service.UserID, cursors []Cursor) error {
 	file := cursorFile{Version: 1, User: user, Cursors: make([]cursorLine, len(cursors))}
-	for i, c := range cursors {
-		file.Cursors[i] = cursorLine{SessionID: c.Group, PeerID: c.Peer, Seq: c.Seq, Left: c.Left}
+	if len(cursors) > 0 {
+		file.Epoch = cursors[0].Epoch
+	}
+	for i := range cursors {
+		file.Cursors[i] = newCursorLine(&cursors[i], file.Epoch)
 	}
 	b, err := json.Marshal(file)
 	if err == nil {

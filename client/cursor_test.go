@@ -18,7 +18,8 @@ func TestCursorStores(t *testing.T) {
 	cursors := []client.Cursor{
 		{Conversation: client.Conversation{Peer: 0}, Seq: 1},
 		{Conversation: client.Conversation{Peer: service.MaxUserID}, Seq: 1 << 60},
-		{Conversation: client.Conversation{Group: "g"}, Seq: 0, Left: true},
+		{Conversation: client.Conversation{Group: "g"}, Seq: 0, Left: true, Epoch: "e"},
+		{Conversation: client.Conversation{Peer: 7}, Seq: 9, Epoch: "f", Marks: []client.Mark{{Seq: 8, Date: 1 << 41, Sum: 1<<32 - 1}, {Seq: 9}}},
 	}
 	path := filepath.Join(t.TempDir(), "cursors")
 	for name, store := range map[string]client.CursorStore{"memory": client.MemoryCursors(), "file": client.FileCursors(path)} {
@@ -114,6 +115,7 @@ func TestResume(t *testing.T) {
 			if m, ok := e.Message(); !ok || m.ContentStr != fmt.Sprint(from) {
 				t.Fatalf("%+v, want %d", m, from)
 			}
+			c.Ack(e)
 			if from++; from > to {
 				return
 			}
@@ -186,6 +188,7 @@ func TestRemovedWhileAway(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after %v: %v", got, err)
 			}
+			c.Ack(e)
 			if got = append(got, e.Seq); e.Seq >= upTo {
 				break
 			}

@@ -124,7 +124,8 @@ func (c *Client) answered(l *letter, number int, sent Sent, err error) {
 	c.mu.Lock()
 	c.outbox.answered(l, number, again, time.Now())
 	if err == nil {
-		c.feed.own(l.m.conversation(), sent.Seq, time.Now())
+		mark := messageMark(sent.Seq, sent.ServerReceiveDate, codec.ID(c.user), l.m.MsgID)
+		c.feed.own(l.m.conversation(), mark, time.Now())
 		c.ringFeed()
 		c.busy.tries = 1
 	}

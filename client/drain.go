@@ -28,7 +28,7 @@ func (c *Client) Drain(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("%d messages have no answer: %w", left, err)
 	}
-	return errors.Join(err, c.Close())
+	return errors.Join(err, c.close(ctx))
 }
 
 // owes reports whether the server has to be told something yet; c.mu is held.
@@ -38,11 +38,35 @@ func (c *Client) owes() bool {
 }
 
 // Close ends the connection and everything else, and saves the cursors; its error is that of saving. Messages
-// without an answer end with ErrUnknownOutcome, those that were never written with ErrClosed.
-func (c *Client) Close() error {
+// without an answer end with ErrUnknownOutcome, those that were never written with ErrClosed. Before that it waits for
+// the entries that the application is handling, for at most ClientOptions.CloseWait: a loop over Messages that is to call
+// Close itself is left first.
+func (c *Client) Close() error { return c.close(context.Background()) }
+
+func (c *Client) close(ctx context.Context) error {
+	c.awaitHandled(ctx)
 	c.stop(ErrClosed)
 	c.all.Wait()
 	return c.saveCursors()
+}
+
+// awaitHandled gives the application nothing more, and waits until it is done with what it has.
+func (c *Client) awaitHandled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CloseWait)
+	defer cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	c.arrived.ring()
+	for c.err == nil && c.feed.out > 0 && ctx.Err() == nil {
+		changed := c.changed.wait()
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		c.mu.Lock()
+	}
 }
 
 // stop ends the Client once.

@@ -17,19 +17,21 @@ type Feed struct{ f *feed }
 
 func NewFeed(user service.UserID, limit int) Feed { return Feed{newFeed(user, limit)} }
 
-func (f Feed) Restore(cursors []Cursor)                          { f.f.restore(cursors) }
+func (f Feed) Restore(cursors []Cursor)                          { f.f.restore(cursors, false) }
 func (f Feed) Cursors() []Cursor                                 { return f.f.cursors() }
 func (f Feed) Pushed(e Entry, own bool, now time.Time)           { f.f.pushed(e, own, now) }
-func (f Feed) Own(conv Conversation, seq uint64, now time.Time)  { f.f.own(conv, seq, now) }
+func (f Feed) Own(conv Conversation, seq uint64, now time.Time)  { f.f.own(conv, Mark{Seq: seq}, now) }
 func (f Feed) Take(now time.Time) (*Entry, bool)                 { return f.f.take(now) }
-func (f Feed) Done(e *Entry)                                     { f.f.done(e) }
+func (f Feed) Done(e *Entry)                                     { f.f.done(*e) }
 func (f Feed) Confirm() (conv Conversation, seq uint64, ok bool) { return f.f.confirm() }
 func (f Feed) ConfirmedTo(conv Conversation, seq uint64)         { f.f.confirmedTo(conv, seq) }
 func (f Feed) BeginSync()                                        { f.f.beginSync() }
-func (f Feed) Listed(conv Conversation, head, delivered uint64)  { f.f.listed(conv, head, delivered) }
-func (f Feed) Discovered(e Entry) bool                           { return f.f.discovered(e) }
-func (f Feed) EndSync()                                          { f.f.endSync() }
-func (f Feed) Unfetched(w Fetch, gone bool)                      { f.f.unfetched(w.w, gone) }
+func (f Feed) Listed(conv Conversation, head, delivered uint64) {
+	f.f.listed(conv, head, delivered, Mark{})
+}
+func (f Feed) Discovered(e Entry) bool      { return f.f.discovered(e) }
+func (f Feed) EndSync()                     { f.f.endSync() }
+func (f Feed) Unfetched(w Fetch, gone bool) { f.f.unfetched(w.w, gone) }
 func (f Feed) Want(now time.Time) (Fetch, bool, time.Duration, bool) {
 	w, ok, wait, idle := f.f.want(now)
 	return Fetch{w}, ok, wait, idle

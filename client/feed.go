@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/msgserver/msgserver/service"
@@ -31,6 +32,8 @@ type feed struct {
 	confirms []*timeline // have something to confirm
 	telling  int         // of what confirm gave, not confirmedTo yet
 	fetching *timeline   // was asked for
+	out      int         // entries in the application's hands
+	epoch    string      // of the server's data; "" if it does not say
 	synced   bool        // every conversation of the server is known
 	fresh    bool        // the last sync was the first one
 	syncs    int         // how often the list was read
@@ -41,13 +44,13 @@ func newFeed(user service.UserID, limit int) *feed {
 	return &feed{user: user, limit: limit, lines: map[Conversation]*timeline{}}
 }
 
-// restore begins where cursors left off.
-func (f *feed) restore(cursors []Cursor) {
-	f.synced = true
+// restore begins where cursors left off. With partial there may be more conversations that the application knows.
+func (f *feed) restore(cursors []Cursor, partial bool) {
+	f.synced = !partial
 	for _, c := range cursors {
 		f.lines[c.Conversation] = &timeline{
 			conv: c.Conversation, adopted: true, handed: c.Seq, done: c.Seq, head: c.Seq, confirmed: c.Seq, left: c.Left,
-			page: historyPage,
+			page: historyPage, epoch: c.Epoch, marks: slices.Clone(c.Marks),
 		}
 	}
 }
@@ -57,8 +60,10 @@ func (f *feed) cursors() []Cursor {
 	f.dirty = false
 	all := make([]Cursor, 0, len(f.lines))
 	for conv, t := range f.lines {
-		if t.adopted {
-			all = append(all, Cursor{Conversation: conv, Seq: t.done, Left: t.left && t.queued == 0})
+		if t.adopted || t.doubt {
+			all = append(all, Cursor{
+				Conversation: conv, Seq: t.done, Left: t.left && t.settled(), Epoch: t.epoch, Marks: slices.Clone(t.marks),
+			})
 		}
 	}
 	return all
@@ -68,7 +73,7 @@ func (f *feed) line(conv Conversation) *timeline {
 	t := f.lines[conv]
 	if t == nil {
 		// Once every conversation is known, one that is not is new: it is delivered from its beginning.
-		t = &timeline{conv: conv, adopted: f.synced, page: historyPage}
+		t = &timeline{conv: conv, adopted: f.synced, page: historyPage, epoch: f.epoch}
 		f.lines[conv] = t
 	}
 	return t
@@ -76,8 +81,16 @@ func (f *feed) line(conv Conversation) *timeline {
 
 // pushed takes an entry that the server pushed; own says that this Client sent it.
 func (f *feed) pushed(e Entry, own bool, now time.Time) {
+	if t := f.line(e.Conversation); !own && !t.adopted && (t.first == 0 || e.Seq < t.first) {
+		t.first = e.Seq
+	}
+	f.came(e, own, now)
+}
+
+// came takes an entry that the server pushed or answered with.
+func (f *feed) came(e Entry, own bool, now time.Time) {
 	if own {
-		f.own(e.Conversation, e.Seq, now)
+		f.own(e.Conversation, e.Mark(), now)
 		return
 	}
 	t := f.line(e.Conversation)
@@ -89,14 +102,14 @@ func (f *feed) pushed(e Entry, own bool, now time.Time) {
 }
 
 // own notes a message that this Client sent: the application knows it.
-func (f *feed) own(conv Conversation, seq uint64, now time.Time) {
+func (f *feed) own(conv Conversation, mark Mark, now time.Time) {
 	t := f.line(conv)
-	t.offer(seq, nil, true)
+	t.offer(mark, nil, true)
 	f.advance(t, now)
 }
 
 func (f *feed) offer(t *timeline, e *Entry, keep bool) {
-	if t.offer(e.Seq, e, keep) {
+	if t.offer(e.Mark(), e, keep) {
 		f.early++
 	}
 }
@@ -126,10 +139,11 @@ func (f *feed) advance(t *timeline, now time.Time) {
 
 // moved notes how far the application is with a conversation.
 func (f *feed) moved(t *timeline) {
-	if t.adopted && t.queued == 0 && t.handed > t.done {
-		t.done, f.dirty = t.handed, true
+	if t.adopted && t.settled() && t.handed > t.done {
+		t.finish(t.handed)
+		f.dirty = true
 	}
-	if t.done > t.confirmed && !t.confirms {
+	if t.adopted && t.done > t.confirmed && !t.confirms {
 		t.confirms = true
 		f.confirms = append(f.confirms, t)
 	}
@@ -145,6 +159,10 @@ func (f *feed) take(now time.Time) (e *Entry, ok bool) {
 	if f.queue = f.queue[1:]; len(f.queue) == 0 {
 		f.queue = nil
 	}
+	t := f.lines[e.Conversation]
+	t.queued--
+	t.hand = append(t.hand, held{entry: e})
+	f.out++
 	for len(f.blocked) > 0 && len(f.queue) < f.limit {
 		t := f.blocked[0]
 		f.blocked, t.blocked = f.blocked[1:], false
@@ -153,12 +171,40 @@ func (f *feed) take(now time.Time) (e *Entry, ok bool) {
 	return e, true
 }
 
-// done notes that the application has handled an entry.
-func (f *feed) done(e *Entry) {
+// done notes that the application has handled an entry. One that it does not have, or that the server has forgotten,
+// is passed over.
+func (f *feed) done(e Entry) {
 	t := f.lines[e.Conversation]
-	t.queued--
-	t.done, f.dirty = min(e.Seq, t.handed), true
+	i := t.held(e)
+	if i < 0 {
+		return
+	}
+	t.hand[i].handled = true
+	for len(t.hand) > 0 && t.hand[0].handled {
+		first := t.hand[0].entry
+		t.hand = t.hand[1:]
+		f.out--
+		if len(t.hand) == 0 {
+			t.hand = nil
+		}
+		t.finish(first.Seq)
+		t.remember(first.Mark())
+		f.dirty = true
+	}
 	f.moved(t)
+}
+
+// giveBack takes an entry back from the application, which is given it next.
+func (f *feed) giveBack(e Entry) {
+	t := f.lines[e.Conversation]
+	i := t.held(e)
+	if i < 0 {
+		return
+	}
+	f.queue = append([]*Entry{t.hand[i].entry}, f.queue...)
+	t.hand = slices.Delete(t.hand, i, i+1)
+	t.queued++
+	f.out--
 }
 
 // confirm gives a conversation in which the server does not know yet how far the application is.
@@ -167,8 +213,11 @@ func (f *feed) confirm() (conv Conversation, seq uint64, ok bool) {
 		return conv, 0, false
 	}
 	t := f.confirms[0]
-	f.telling++
 	f.confirms, t.confirms = f.confirms[1:], false
+	if t.doubt { // what the server has there is another thing
+		return f.confirm()
+	}
+	f.telling++
 	return t.conv, t.done, true
 }
 

@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // This file is the part of the feed that finds out what is missing: after a connection was lost, behind a gap,
 // and where there was no room for what came.
@@ -16,18 +19,23 @@ func (f *feed) beginSync() {
 }
 
 // listed notes that a conversation has entries up to head, and how far the user has confirmed it from anywhere.
-func (f *feed) listed(conv Conversation, head, delivered uint64) {
+// last is the mark of its last message, or nothing.
+func (f *feed) listed(conv Conversation, head, delivered uint64, last Mark) {
 	t := f.line(conv)
-	if !t.adopted {
-		t.begin(delivered)
-		f.dirty = true
-	}
-	if head < t.floor { // the server was restored from a backup
-		f.early -= t.rewind(head)
-		f.dirty = true
+	if head < t.floor { // the server was restored from a backup, and has no epochs
+		f.distrust(t)
 	}
 	t.listed, t.left, t.confirmed = f.syncs, false, delivered
 	t.head = max(t.head, head)
+	switch {
+	case t.doubt && !t.dated():
+		f.trust(t, min(t.reach, head, delivered))
+	case t.doubt && last.Seq > 0 && last.Seq == min(t.reach, head) && t.shares(last):
+		f.trust(t, last.Seq)
+	case !t.adopted && !t.doubt:
+		f.early -= t.begin(delivered)
+		f.dirty = true
+	}
 	f.advance(t, time.Time{})
 }
 
@@ -38,7 +46,7 @@ func (f *feed) complete() bool {
 		return true
 	}
 	for _, t := range f.lines {
-		if !t.adopted && t.listed != f.syncs {
+		if !t.adopted && !t.doubt && t.listed != f.syncs {
 			return false
 		}
 	}
@@ -52,9 +60,13 @@ func (f *feed) endSync() {
 		if t.listed == f.syncs {
 			continue
 		}
-		if !t.adopted {
-			t.begin(t.head) // it began after the list was read
-		} else {
+		switch {
+		case t.doubt && !t.dated():
+			f.trust(t, t.reach)
+		case t.doubt:
+		case !t.adopted:
+			f.early -= t.begin(t.head) // it began after the list was read
+		default:
 			t.probe = !t.left
 		}
 		f.advance(t, time.Time{})
@@ -72,19 +84,20 @@ func (f *feed) discovered(e Entry) bool {
 	}
 	t := f.line(e.Conversation)
 	if f.fresh {
-		t.begin(e.Seq - 1)
+		f.early -= t.begin(e.Seq - 1)
 	}
 	t.head, t.listed = max(t.head, e.Seq), f.syncs
 	f.advance(t, time.Time{})
 	return true
 }
 
-// fetch is a page to ask the server for: what comes behind after.
+// fetch is a page to ask the server for: what comes behind after, or with before what comes before that.
 type fetch struct {
-	conv  Conversation
-	after uint64
-	limit int
-	head  uint64 // the newest entry that was known when asking
+	conv   Conversation
+	after  uint64
+	before uint64 // to be checked against what the application was given
+	limit  int
+	head   uint64 // the newest entry that was known when asking
 }
 
 // want says what to ask for now. Otherwise wait is when to look again, 0 if only a change can bring something;
@@ -104,6 +117,9 @@ func (f *feed) want(now time.Time) (w fetch, ok bool, wait time.Duration, idle b
 		}
 		f.lagging = append(f.lagging[:i], f.lagging[i+1:]...)
 		t.lagging, f.fetching = false, t
+		if t.doubt {
+			return fetch{conv: t.conv, before: t.at, limit: min(t.page, checkPage(t))}, true, 0, false
+		}
 		return fetch{conv: t.conv, after: t.handed, limit: min(room, t.page), head: t.head}, true, 0, false
 	}
 	return fetch{}, false, wait, len(f.lagging) == 0 && len(f.blocked) == 0
@@ -132,8 +148,8 @@ func (f *feed) fetched(w fetch, page []Entry, last uint64, more bool, own func(E
 	t := f.fetching
 	f.fetching = nil
 	for i := range page {
-		if own(page[i]) {
-			t.offer(page[i].Seq, nil, true)
+		if own(page[i]) || slices.Contains(t.mine, page[i].Mark()) {
+			t.offer(page[i].Mark(), nil, true)
 		} else {
 			f.offer(t, &page[i], true)
 		}
@@ -147,7 +163,11 @@ func (f *feed) fetched(w fetch, page []Entry, last uint64, more bool, own func(E
 func (f *feed) unfetched(w fetch, gone bool) {
 	t := f.fetching
 	f.fetching = nil
-	if gone {
+	switch {
+	case gone && t.doubt:
+		f.trust(t, t.reach)
+		t.probe, t.left = false, true
+	case gone:
 		t.settle(w.after, w.head, false)
 		t.left = true
 	}

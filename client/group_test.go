@@ -156,6 +156,7 @@ func TestChangesOfOnesOwnNeedNoFetch(t *testing.T) {
 				if got = append(got, e.Label); err != nil || e.Seq != uint64(len(got)) {
 					t.Fatalf("got %+v %v at place %d", e, err, len(got))
 				}
+				c.Ack(e)
 				if len(got) == len(want) {
 					break
 				}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -11,29 +12,82 @@ import (
 
 // Messages gives the entries of all conversations as they come, those of one conversation in order, without
 // a gap and once, beginning where the cursors left off. A conversation that the cursors do not know
-// begins with what the user has not confirmed on any device, or if they know others, with its first entry.
+// begins with what the user has not confirmed on any device, or if they know others, with its first entry. A seq that
+// is not above the last one of its conversation means that the server was restored from a backup: what the
+// application has from that seq on is no longer there.
 //
-// An entry counts as done when the loop comes back for the next one, or is left. The error is the last thing
-// the iterator gives: that of ctx, or why the Client has stopped. One loop at a time; another goes on where
-// it left off.
+// An entry counts as handled when the loop comes back for the next one. It does not when the loop is left with break,
+// return or a panic: the next loop, or the next Client, is given it again, unless it was given to Ack. With
+// ClientOptions.ByAck an entry counts as handled only by Ack, which may come later, from anywhere and in any order; the
+// loop waits while ClientOptions.Queue entries are not. What is handled is confirmed, and moves the cursor, as far as
+// everything before it in its conversation is handled, too.
+//
+// The error is the last thing the iterator gives: that of ctx, why the Client has stopped, or ErrSecondLoop. One loop at
+// a time; another goes on where it left off.
 func (c *Client) Messages(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
+		if !c.beginLoop() {
+			yield(Entry{}, ErrSecondLoop)
+			return
+		}
+		defer c.endLoop()
 		for {
 			e, err := c.nextEntry(ctx)
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
-			goOn := yield(*e, nil)
-			c.mu.Lock()
-			c.feed.done(e)
-			c.ringFeed()
-			c.mu.Unlock()
-			if !goOn {
+			if !c.give(*e, yield) {
 				return
 			}
 		}
 	}
+}
+
+// ErrSecondLoop says that there is a loop over Messages already.
+var ErrSecondLoop = errors.New("another loop over Messages is running: a Client has one at a time")
+
+func (c *Client) beginLoop() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !c.looping
+	c.looping = true
+	return first
+}
+
+func (c *Client) endLoop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looping = false
+}
+
+// give has the loop handle an entry. Also if it panics, the entry is not handled.
+func (c *Client) give(e Entry, yield func(Entry, error) bool) (goOn bool) {
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch {
+		case c.opts.ByAck:
+		case goOn:
+			c.feed.done(e)
+		default:
+			c.feed.giveBack(e)
+		}
+		c.ringFeed()
+		c.changed.ring()
+	}()
+	return yield(e, nil)
+}
+
+// Ack says that an entry of Messages is handled. It may be called again, and with ClientOptions.ByAck unset too: then
+// before the loop is left.
+func (c *Client) Ack(e Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed.done(e)
+	c.ringFeed()
+	c.arrived.ring()
+	c.changed.ring()
 }
 
 // nextEntry waits for an entry. What came before the Client stopped by itself is still given; after Close
@@ -44,14 +98,16 @@ func (c *Client) nextEntry(ctx context.Context) (*Entry, error) {
 			return nil, err
 		}
 		c.mu.Lock()
-		if c.err == ErrClosed {
-			defer c.mu.Unlock()
-			return nil, c.err
-		}
-		if e, ok := c.feed.take(time.Now()); ok {
-			c.ringFeed() // there is room now
+		if c.err == ErrClosed || c.closing {
 			c.mu.Unlock()
-			return e, nil
+			return nil, ErrClosed
+		}
+		if !c.opts.ByAck || c.feed.out < c.opts.Queue {
+			if e, ok := c.feed.take(time.Now()); ok {
+				c.ringFeed() // there is room now
+				c.mu.Unlock()
+				return e, nil
+			}
 		}
 		if c.err != nil {
 			defer c.mu.Unlock()

@@ -25,6 +25,9 @@ type Options struct {
 	// onEntry gets the entries that answers bring, like OnPush.
 	onEntry func(Entry)
 
+	// onBound gets the answer to a bind before anything that the server sends behind it.
+	onBound func(*codec.Bound)
+
 	// requestTimeout ends a connection on which a request has no answer for so long; 0 never. It is not for messages.
 	requestTimeout time.Duration
 
@@ -48,6 +51,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxFrame <= 0 || o.MaxFrame > codec.MaxLength {
 		o.MaxFrame = 256 << 10
+	}
+	if o.onBound == nil {
+		o.onBound = func(*codec.Bound) {}
 	}
 	if o.onEntry == nil {
 		o.onEntry = func(Entry) {}

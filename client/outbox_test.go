@@ -231,7 +231,7 @@ func TestAMessageOfAnotherDeviceWithTheSameMsgID(t *testing.T) {
 	if err := c.SendAsync(within(t), client.Outgoing{To: 2, MsgID: "1"}, func(_ client.Sent, err error) { outcome <- err }); err != nil {
 		t.Fatal(err)
 	}
-	if e, err := first(c.Messages(within(t))); err != nil || e.Peer != 3 || e.Seq != 1 {
+	if e, err := first(within(t), c); err != nil || e.Peer != 3 || e.Seq != 1 {
 		t.Errorf("got %+v %v, want the message to user 3", e, err)
 	}
 	pushed <- true

@@ -150,7 +150,7 @@ func (c *Client) attempt() (*Conn, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.opts.RequestTimeout)
 	defer cancel()
 	opts := c.opts.Conn
-	opts.OnPush, opts.onEntry = c.pushed, c.entered
+	opts.OnPush, opts.onEntry, opts.onBound = c.pushed, c.entered, c.bound
 	opts.requestTimeout = c.opts.RequestTimeout
 	opts.Token = ""
 	if c.opts.Token != nil {
@@ -172,6 +172,13 @@ func (c *Client) attempt() (*Conn, error) {
 		return nil, fmt.Errorf("%w user %d: %w", errBind, c.user, err)
 	}
 	return conn, nil
+}
+
+// bound takes the answer to a bind, on the goroutine that reads: pushes of another epoch may follow at once.
+func (c *Client) bound(b *codec.Bound) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed.serves(b.Epoch)
 }
 
 // keepCursors saves them now and then while they move.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -292,6 +291,7 @@ func TestReceipts(t *testing.T) {
 		if err != nil || e.Seq != want {
 			t.Fatalf("%+v %v, want %d", e, err, want)
 		}
+		c.Ack(e)
 		if want++; want > 8 {
 			break
 		}
@@ -382,7 +382,7 @@ func TestPushesThatTheServerDropped(t *testing.T) {
 					}
 				}
 				for ; next < step.head; next++ {
-					if e, err := first(c.Messages(within(t))); err != nil || e.Seq != next+1 {
+					if e, err := first(within(t), c); err != nil || e.Seq != next+1 {
 						t.Fatalf("got %+v %v, want seq %d", e, err, next+1)
 					}
 				}
@@ -460,7 +460,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 	}
 	got := map[service.UserID]uint64{}
 	for n := 0; n < peers*each; n++ {
-		e, err := first(c.Messages(within(t)))
+		e, err := first(within(t), c)
 		if got[e.Peer]++; err != nil || e.Seq != got[e.Peer] {
 			t.Fatalf("got %+v %v, want seq %d", e, err, got[e.Peer])
 		}
@@ -512,9 +512,10 @@ func TestAnEntryThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// first is the first that an iterator gives.
-func first(all iter.Seq2[client.Entry, error]) (client.Entry, error) {
-	for e, err := range all {
+// first takes the next entry.
+func first(ctx context.Context, c *client.Client) (client.Entry, error) {
+	for e, err := range c.Messages(ctx) {
+		c.Ack(e)
 		return e, err
 	}
 	return client.Entry{}, errors.New("there is nothing")

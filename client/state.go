@@ -19,6 +19,9 @@ type ClientOptions struct {
 	Token func(ctx context.Context) (string, error)
 
 	Cursors        CursorStore   // default MemoryCursors
+	PartialCursors bool          // Cursors need not have one for each conversation that is known: the others begin with what is not confirmed
+	ByAck          bool          // an entry counts as handled when it was given to Ack, not when the loop comes back
+	CloseWait      time.Duration // how long Close waits for entries that are being handled; default 2 s, below 0 not at all
 	SaveEvery      time.Duration // cursors are saved at most this often, and by Close; default 1 s
 	Outbox         int           // messages without an answer, before Send waits; default 1,024
 	OutboxBytes    int           // of them together; default 4 MiB
@@ -42,6 +45,9 @@ type ClientOptions struct {
 func (o ClientOptions) withDefaults() ClientOptions {
 	if o.Conn.DeviceID == "" {
 		o.Conn.DeviceID = "client-" + NewMsgID()
+	}
+	if o.CloseWait == 0 {
+		o.CloseWait = 2 * time.Second
 	}
 	if o.Cursors == nil {
 		o.Cursors = MemoryCursors()

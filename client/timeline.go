@@ -21,12 +21,19 @@ type timeline struct {
 	page    int    // how many entries are fetched at a time
 	left    bool   // the user is not in the group any more
 
-	early map[uint64]*Entry // ahead of their turn; nil for a message of one's own
-	own   int               // how many of early are nil
+	early map[uint64]early // ahead of their turn
+	own   int              // how many of early are messages of one's own
 
 	// For the feed.
-	queued    int       // entries that were handed over and are not done
+	queued    int       // entries in its queue
+	hand      []held    // what the application has and is not done with, in order
 	done      uint64    // the application is done with everything up to here
+	marks     []Mark    // of the last entries up to done
+	mine      []Mark    // of messages of one's own behind done
+	epoch     string    // of the server's data that done is about
+	doubt     bool      // the server was restored: whether it has what the application was given is to be checked
+	reach     uint64    // with doubt: the last entry that the application was given
+	at        uint64    // with doubt: from here on nothing is shared
 	confirmed uint64    // what the server knows to be delivered
 	blocked   bool      // in feed.blocked
 	lagging   bool      // in feed.lagging
@@ -35,42 +42,63 @@ type timeline struct {
 	listed    int       // the sync that has seen it in the list
 }
 
+// early is an entry, or without one a message of one's own.
+type early struct {
+	entry *Entry
+	mark  Mark
+}
+
+// held is an entry in the application's hands.
+type held struct {
+	entry   *Entry
+	handled bool // but one before it is not
+}
+
 // offer notes an entry wherever its place is, and reports whether it is kept. e is nil for a message of one's
 // own, whose place must be filled all the same. With keep false only its existence is noted.
-func (t *timeline) offer(seq uint64, e *Entry, keep bool) bool {
+func (t *timeline) offer(mark Mark, e *Entry, keep bool) bool {
+	seq := mark.Seq
 	if t.adopted && seq <= t.handed {
 		return false
 	}
 	t.head = max(t.head, seq)
-	if !t.adopted && (t.first == 0 || seq < t.first) {
-		t.first = seq
-	}
 	if _, there := t.early[seq]; there || !keep || e == nil && t.own >= maxOwn {
 		return false
 	}
 	if t.early == nil {
-		t.early = map[uint64]*Entry{}
+		t.early = map[uint64]early{}
 	}
-	if t.early[seq] = e; e == nil {
+	if t.early[seq] = (early{e, mark}); e == nil {
 		t.own++
 	}
 	return true
 }
 
-// begin says that everything up to base is old news. What came by itself is never older than that.
-func (t *timeline) begin(base uint64) {
+// begin says that everything up to base is old news. What came by itself is never older than that. It returns how many
+// entries it threw away.
+func (t *timeline) begin(base uint64) (dropped int) {
 	if t.first > 0 {
 		base = min(base, t.first-1)
 	}
 	t.adopted, t.handed, t.done, t.head = true, base, base, max(t.head, base)
+	for seq, early := range t.early {
+		if seq > base {
+			continue
+		}
+		if delete(t.early, seq); early.entry == nil {
+			t.own--
+		} else {
+			dropped++
+		}
+	}
+	return dropped
 }
 
-// rewind begins again at head: the server has forgotten what was behind it, and uses its seqs again. It gives
-// how many entries it threw away; what is not of the past among them is fetched.
-func (t *timeline) rewind(head uint64) (dropped int) {
+// unlearn forgets what the server has. It returns how many entries it threw away.
+func (t *timeline) unlearn() (dropped int) {
 	dropped = len(t.early) - t.own
 	t.early, t.own = nil, 0
-	t.handed, t.done, t.head, t.known, t.confirmed, t.probe = head, head, head, 0, 0, true
+	t.adopted, t.handed, t.head, t.known, t.first, t.floor, t.probe = false, 0, 0, 0, 0, 0, false
 	return dropped
 }
 
@@ -80,12 +108,13 @@ func (t *timeline) next() *Entry {
 		seq := t.handed + 1
 		e, there := t.early[seq]
 		switch {
-		case e != nil:
-			return e
+		case e.entry != nil:
+			return e.entry
 		case there:
 			delete(t.early, seq)
 			t.own--
 			t.handed = seq
+			t.passed(e.mark)
 		case seq <= t.known:
 			t.handed = t.lastHole()
 		default:
@@ -113,7 +142,7 @@ func (t *timeline) advance() {
 // missing reports whether the server must be asked for what comes next.
 func (t *timeline) missing() bool {
 	if !t.adopted {
-		return false
+		return t.doubt
 	}
 	_, there := t.early[t.handed+1]
 	return t.probe || t.handed < t.head && !there
