@@ -98,8 +98,9 @@ func (f *feed) forget(t *timeline, seq uint64) {
 	})
 }
 
-// trust ends the doubt: up to shared the server has what the application was given.
-func (f *feed) trust(t *timeline, shared uint64) {
+// trust ends the doubt: up to last, which is kept as a mark, the server has what the application was given.
+func (f *feed) trust(t *timeline, last Mark) {
+	shared := last.Seq
 	f.forget(t, shared)
 	t.hand = slices.DeleteFunc(t.hand, func(h held) bool {
 		gone := h.entry.Seq > shared
@@ -112,6 +113,9 @@ func (f *feed) trust(t *timeline, shared uint64) {
 	done := t.done
 	f.early -= t.begin(shared)
 	t.done = min(done, t.done)
+	if len(t.marks) == 0 && t.done >= shared {
+		t.remember(last)
+	}
 	t.doubt, t.epoch, t.probe, f.dirty = false, f.epoch, t.listed != f.syncs, true
 	f.advance(t, time.Time{})
 }
@@ -122,12 +126,12 @@ func (f *feed) checked(page []Entry, lowest uint64, more bool) {
 	f.fetching = nil
 	for _, e := range slices.Backward(page) {
 		if e.Seq <= t.reach && t.shares(e.Mark()) {
-			f.trust(t, e.Seq)
+			f.trust(t, e.Mark())
 			return
 		}
 	}
 	if t.at = lowest; !more || lowest <= 1 {
-		f.trust(t, 0)
+		f.trust(t, Mark{})
 		return
 	}
 	f.advance(t, time.Time{})

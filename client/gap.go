@@ -29,12 +29,14 @@ func (f *feed) listed(conv Conversation, head, delivered uint64, last Mark) {
 	t.head = max(t.head, head)
 	switch {
 	case t.doubt && !t.dated():
-		f.trust(t, min(t.reach, head, delivered))
+		f.trust(t, Mark{Seq: min(t.reach, head, delivered)})
 	case t.doubt && last.Seq > 0 && last.Seq == min(t.reach, head) && t.shares(last):
-		f.trust(t, last.Seq)
+		f.trust(t, last)
 	case !t.adopted && !t.doubt:
 		f.early -= t.begin(delivered)
-		f.dirty = true
+		if f.dirty = true; last.Seq > 0 && last.Seq <= t.done {
+			t.remember(last)
+		}
 	}
 	f.advance(t, time.Time{})
 }
@@ -62,7 +64,7 @@ func (f *feed) endSync() {
 		}
 		switch {
 		case t.doubt && !t.dated():
-			f.trust(t, t.reach)
+			f.trust(t, Mark{Seq: t.reach})
 		case t.doubt:
 		case !t.adopted:
 			f.early -= t.begin(t.head) // it began after the list was read
@@ -165,7 +167,7 @@ func (f *feed) unfetched(w fetch, gone bool) {
 	f.fetching = nil
 	switch {
 	case gone && t.doubt:
-		f.trust(t, t.reach)
+		f.trust(t, Mark{Seq: t.reach})
 		t.probe, t.left = false, true
 	case gone:
 		t.settle(w.after, w.head, false)
