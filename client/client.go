@@ -166,6 +166,20 @@ func (c *Client) Confirm(ctx context.Context, v Conversation, state service.Stat
 	return c.confirmed(c.Do(ctx, func(conn *Conn) error { return conn.Confirm(ctx, v, state, seq) }))
 }
 
+// ConfirmMessages is Confirm for messages named by their msgIds.
+func (c *Client) ConfirmMessages(ctx context.Context, v Conversation, state service.State, msgIDs []string) error {
+	return c.confirmed(c.Do(ctx, func(conn *Conn) error { return conn.ConfirmMessages(ctx, v, state, msgIDs) }))
+}
+
+// MessageInfo looks at one message and how far it has come.
+func (c *Client) MessageInfo(ctx context.Context, v Conversation, msgID string) (info *codec.MessageInfo, err error) {
+	err = c.Do(ctx, func(conn *Conn) (err error) {
+		info, err = conn.MessageInfo(ctx, v, msgID)
+		return err
+	})
+	return info, err
+}
+
 // confirmed notes that the server was told something: what is not confirmed may show more now.
 func (c *Client) confirmed(err error) error {
 	c.mu.Lock()

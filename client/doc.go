@@ -29,7 +29,8 @@
 // This is also the recipe for clients in other languages. A seq has no holes, so a client that knows the last
 // seq it is done with in each conversation (the cursor) knows what is missing:
 //
-//   - After every bind it reads querySessionList to the end: the newest seq of each conversation. Conversations
+//   - After every bind it reads querySessionList to the end: the newest seq of each conversation. A device that knows none
+//     yet reads the front of the list again for what was pushed meanwhile and is in no page. Conversations
 //     that it knows but are not in the list are asked too, unless their last entry was the one that removed
 //     this user. At last a page of queryOfflineMessage shows groups that came and went meanwhile.
 //   - A conversation whose seq is beyond the cursor is fetched with queryHistory and afterSeq, page by page, until
@@ -39,8 +40,11 @@
 //     too, may come behind the push of the next one.
 //   - What the application cannot take now is not kept but for its seq, and fetched when there is room.
 //   - missedNoti says that the server has dropped pushes: the list is read again, once the present catch-up has ended.
-//   - A seq in the list that is below the cursor means that the server was restored from a backup: the cursor goes back.
+//   - Another epoch in the answer to the bind, or a seq in the list that is below the cursor, means that the server was
+//     restored from a backup: the cursor goes back to what both sides share, found in the history by the dates and msgIds
+//     of the last entries. See epoch.go.
 //   - A conversation without a cursor begins with the first seq that is not confirmed as delivered if the device is
 //     new, or else with its first entry.
-//   - Messages without an answer are sent again in order with the same msgId, a few at first and more with each answer.
+//   - Messages without an answer are sent again in order with the same msgId, a few at first and more with each answer, half
+//     as many when the server is busy.
 package client

@@ -40,7 +40,8 @@ func ExampleClient() {
 	}
 }
 
-// What the Client has no method for is done with its present connection. Do is for what may be done twice.
+// What the Client has no method for, such as one page of what is not confirmed, is done with its present connection. Do
+// is for what may be done twice.
 func ExampleClient_Do() {
 	c, err := client.New("127.0.0.1:3005", 1, client.ClientOptions{})
 	if err != nil {
@@ -49,12 +50,12 @@ func ExampleClient_Do() {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	var groups []client.Group
+	var page *codec.Timeline
 	err = c.Do(ctx, func(conn *client.Conn) (err error) {
-		groups, err = conn.Groups(ctx)
+		page, err = conn.Offline(ctx, 10)
 		return err
 	})
-	fmt.Println(groups, err)
+	fmt.Println(page, err)
 }
 
 // One connection that sends one message, and what can be known when that fails.

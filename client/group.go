@@ -148,6 +148,24 @@ func ids(users []service.UserID) []codec.ID {
 // The same for a Client. Each goes on over lost connections and while the server is busy, and is carried out once: its
 // attempts have the same msgId.
 
+// Groups lists the groups that the user is in.
+func (c *Client) Groups(ctx context.Context) (groups []Group, err error) {
+	err = c.Do(ctx, func(conn *Conn) (err error) {
+		groups, err = conn.Groups(ctx)
+		return err
+	})
+	return groups, err
+}
+
+// Group gives one group of the user.
+func (c *Client) Group(ctx context.Context, id string) (group Group, err error) {
+	err = c.Do(ctx, func(conn *Conn) (err error) {
+		group, err = conn.Group(ctx, id)
+		return err
+	})
+	return group, err
+}
+
 // CreateGroup makes a group of the user and members, and gives its id.
 func (c *Client) CreateGroup(ctx context.Context, name string, members []service.UserID) (string, error) {
 	e, err := c.ChangeGroup(ctx, codec.CreateGroup, newGroup(name, members))

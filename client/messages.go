@@ -171,3 +171,33 @@ func (c *Client) History(ctx context.Context, from HistoryPage) iter.Seq2[Entry,
 		}
 	}
 }
+
+// Sessions lists the conversations of the user, most recent first, page by page. One that moves to the front meanwhile
+// may be missing: what a listing must not miss comes through Messages.
+func (c *Client) Sessions(ctx context.Context) iter.Seq2[codec.SessionBody, error] {
+	return func(yield func(codec.SessionBody, error) bool) {
+		for after, limit := "", sessionPage; ; {
+			var list *codec.SessionList
+			var err error
+			limit, err = halving(limit, func(limit int) error {
+				return c.Do(ctx, func(conn *Conn) (err error) {
+					list, err = conn.Sessions(ctx, limit, after)
+					return err
+				})
+			})
+			if err != nil {
+				yield(codec.SessionBody{}, err)
+				return
+			}
+			for _, s := range list.Sessions {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if !list.More || list.After == "" || list.After == after {
+				return
+			}
+			after = list.After
+		}
+	}
+}

@@ -6,7 +6,7 @@ package codec
 type Bound struct {
 	UserID     ID     `json:"userId"`
 	ServerDate int64  `json:"serverDate"`
-	Epoch      string `json:"epoch,omitempty" msgpack:"epoch,omitempty"` // of the server's data: another one after a restore
+	Epoch      string `json:"epoch,omitempty" msgpack:"epoch,omitempty"` // another one after a restore
 }
 
 // MessageStored is the result of message.
