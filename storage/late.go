@@ -180,10 +180,10 @@ func (c *committer) readBack(s *convState, oldest uint64) error {
 			return err
 		}
 		page, err := w.page(tx)
-		if errors.Is(err, errDamaged) || len(page) == 0 { // new messages need not wait for what nobody can read
-			return nil
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errDamaged):
+			return nil // new messages need not wait for what nobody can read
+		case err != nil || len(page) == 0:
 			return err
 		}
 		prints := make([]uint32, len(page))
