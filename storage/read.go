@@ -121,7 +121,8 @@ func (db *DB) read(ctx context.Context, c service.ConvID, from service.Seq, limi
 	return entries, nil
 }
 
-// Find is service.Store's.
+// Find is service.Store's. It looks at the last 1,024 entries: the late table is the committer's, and has no entry without its
+// sender.
 func (db *DB) Find(ctx context.Context, c service.ConvID, msgID string) ([]service.Entry, error) {
 	if msgID == "" {
 		return nil, nil
