@@ -30,7 +30,7 @@ type Config struct {
 	PendingBytes    int // bytes of pushes that may wait for one client, before more are dropped for it, and of everything before its next request is begun; default 1 MiB
 	AckBytes        int // bytes of acknowledgements that may wait for one client before it is closed; default 4 MiB
 	WaitingBytes    int // bytes that may wait for all clients that do not read; default a fifth of the memory there is
-	ReadBytes       int // bytes that all reading requests in progress may hold; default a sixteenth of the memory there is, 64 MiB to 1 GiB
+	ReadBytes       int // bytes that all reading requests in progress may hold; default a thirty-second of the memory there is, 64 to 512 MiB
 	InFlight        int // messages and receipts of one connection that are not answered yet; default 8,192
 	Queue           int // requests of one connection that wait for a worker; default 64
 	Workers         int // goroutines that read from the store; default 16
@@ -79,7 +79,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.ConnsPerUser, 8}, {&c.FrameBeforeBind, 4 << 10}, {&c.FrameAfterBind, 256 << 10},
 		{&c.PendingBytes, 1 << 20}, {&c.AckBytes, 4 << 20}, {&c.WaitingBytes, memory / 5},
-		{&c.ReadBytes, min(max(memory/16, 64<<20), 1<<30)}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
+		{&c.ReadBytes, min(max(memory/32, 64<<20), 512<<20)}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
 	} {
 		if *n.field <= 0 {
 			*n.field = n.value

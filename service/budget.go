@@ -20,6 +20,16 @@ func (b *Budget) Take(n int) bool {
 	return true
 }
 
+// takeMore takes n bytes for somebody who holds some already. Who holds all that is taken gets more than there is:
+// otherwise a request that is larger than the budget would fail for ever.
+func (b *Budget) takeMore(n, held int) bool {
+	if used := b.used.Add(int64(n)); used > b.limit && used > int64(n+held) {
+		b.used.Add(int64(-n))
+		return false
+	}
+	return true
+}
+
 // Give gives n bytes back.
 func (b *Budget) Give(n int) { b.used.Add(int64(-n)) }
 
@@ -40,7 +50,7 @@ func (r *Reading) Take(n int) error {
 	if r == nil {
 		return nil
 	}
-	if !r.budget.Take(n) {
+	if !r.budget.takeMore(n, r.held) {
 		return Errorf(Busy, "too much is being read at this moment: send it again later")
 	}
 	r.held += n

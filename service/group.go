@@ -69,10 +69,10 @@ func (s *Service) createdBefore(ctx context.Context, ch GroupChange) (Entry, err
 const maxListed = 1 << 20
 
 // groupCost and memberCost are about how many bytes a group and each of its members take while a list is made: as
-// they are stored, as a body, and encoded twice.
+// they are stored, as a body, encoded twice in buffers that grow, and what of it is not collected yet (measured).
 const (
 	groupCost  = 1 << 10
-	memberCost = 64
+	memberCost = 160
 )
 
 // Groups lists the groups that the caller is in.

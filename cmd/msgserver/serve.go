@@ -62,7 +62,7 @@ func newServe() *cobra.Command {
 	f.IntVar(&s.cfg.PendingBytes, "pending-bytes", 1<<20, "bytes that may wait for one client before pushes are dropped for it")
 	f.IntVar(&s.cfg.AckBytes, "ack-bytes", 4<<20, "bytes of unread acknowledgements after which a client is closed")
 	f.IntVar(&s.cfg.WaitingBytes, "waiting-bytes", 0, "bytes that may wait for all clients together; 0: a fifth of the memory there is")
-	f.IntVar(&s.cfg.ReadBytes, "read-bytes", 0, "bytes that all reading requests may hold together; 0: a sixteenth of the memory there is, 64 MiB to 1 GiB")
+	f.IntVar(&s.cfg.ReadBytes, "read-bytes", 0, "bytes that all reading requests may hold together; 0: a thirty-second of the memory there is, 64 to 512 MiB")
 	f.IntVar(&s.cfg.Limits.Members, "max-members", 10_000, "members of one group")
 	f.IntVar(&s.cfg.Limits.Groups, "max-groups", 2_000, "groups of one user")
 	f.IntVar(&s.cfg.Limits.AddsPerMinute, "adds-per-minute", 60, "groups that others can put one user into within a minute; 0: any number")
