@@ -183,10 +183,23 @@ func Restore(dir string, r io.Reader, progress Progress) (kept string, err error
 	if _, err := checkFile(fresh, progress); err != nil {
 		return "", fmt.Errorf("the backup is whole, but the database in it is not: %w", err)
 	}
-	if kept, err = setAside(dir); err != nil {
+	if err := renew(fresh); err != nil {
+		return "", fmt.Errorf("name the new database: %w", err)
+	}
+	if kept, err = setAside(dir, []string{fileName, journalNames[0], journalNames[1]}); err != nil {
 		return kept, err
 	}
 	return kept, errors.Join(os.Rename(fresh, filepath.Join(dir, fileName)), syncDir(dir))
+}
+
+// renew gives a database another id: what clients know of the one that it replaces does not hold for it. It has no
+// journal then.
+func renew(path string) error {
+	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLock, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.Update(putID), b.Close())
 }
 
 // writeSynced makes a file and syncs it.
@@ -202,12 +215,11 @@ func writeSynced(path string, fill func(*os.File) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// setAside moves the files of a database into a directory of their own. The journals belong to the database
-// that they were written for, and go with it.
-func setAside(dir string) (kept string, err error) {
-	for _, name := range []string{fileName, "journal-0", "journal-1"} {
+// setAside moves files into a directory of their own, whose name is given if there were any.
+func setAside(dir string, names []string) (kept string, err error) {
+	for _, name := range names {
 		from := filepath.Join(dir, name)
-		if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(from); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if kept == "" {
@@ -215,12 +227,18 @@ func setAside(dir string) (kept string, err error) {
 			if err := os.Mkdir(kept, 0o700); err != nil {
 				return "", err
 			}
+			if err := syncDir(dir); err != nil {
+				return kept, err
+			}
 		}
 		if err := os.Rename(from, filepath.Join(kept, name)); err != nil {
 			return kept, err
 		}
 	}
-	return kept, syncDir(dir)
+	if kept == "" {
+		return "", nil
+	}
+	return kept, errors.Join(syncDir(kept), syncDir(dir))
 }
 
 // offlineError adds to the error of a directory in use what to do instead.

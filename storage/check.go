@@ -92,9 +92,11 @@ type checker struct {
 type stretchOf struct{ first, last, indexed service.Seq }
 
 func (c *checker) check(tx *bbolt.Tx) (err error) {
-	if c.hash, err = readMeta(tx); err != nil {
+	m, err := readMeta(tx)
+	if err != nil {
 		return err
 	}
+	c.hash = m.hash
 	for e := range tx.Check() {
 		err = errors.Join(err, e)
 	}

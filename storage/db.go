@@ -19,8 +19,10 @@ type DB struct {
 	// Static after Open.
 	dir       string
 	options   Options
+	meta      meta
 	hash      hashKey
-	retains   bool // entries expire, or have
+	loss      error // why the journal that was there is not used; nil normally
+	retains   bool  // entries expire, or have
 	lock      *os.File
 	bolt      *bbolt.DB
 	journal   *journal // written by the committer; told by the applier what is applied
@@ -31,6 +33,7 @@ type DB struct {
 	applier   *applier
 	free      func(dir string) (int64, error)
 	update    func(func(*bbolt.Tx) error) error // bolt.Update
+	confirm   func() error                      // confirmBolt
 
 	closing chan struct{}
 	running sync.WaitGroup // the space watch and the completer
@@ -48,14 +51,17 @@ var _ service.Store = (*DB)(nil)
 // Open opens the database in dir, making both if there are none, and reads what the last process left to be
 // applied. A directory can be open once.
 func Open(dir string, o Options) (*DB, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	db, err := open(dir, o.withDefaults())
+	db, err := open(dir, o.withDefaults(), nil)
+	if o.AcceptJournalLoss && (errors.Is(err, errJournalLost) || errors.Is(err, errJournalDamaged)) {
+		db, err = openWithoutJournal(dir, o.withDefaults(), err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -64,26 +70,74 @@ func Open(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// open reads the files and starts nothing.
-func open(dir string, o Options) (*DB, error) {
+// openWithoutJournal opens a database whose journal is lost with a new one, and keeps what is left of the old one.
+func openWithoutJournal(dir string, o Options, loss error) (*DB, error) {
+	if _, err := setAside(dir, journalNames[:]); err != nil {
+		return nil, err
+	}
+	o.newJournal = true
+	db, err := open(dir, o, nil)
+	if err == nil {
+		db.loss = loss
+	}
+	return db, err
+}
+
+// open reads the files and starts nothing. spoil is for tests.
+func open(dir string, o Options, spoil func(*DB)) (*DB, error) {
+	made, err := makeBolt(dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openFiles(dir, o)
+	if err == nil {
+		if spoil != nil {
+			spoil(db)
+		}
+		if err = db.catchUp(); err == nil {
+			return db, nil
+		}
+		made = made && !db.meta.journaled
+		err = errors.Join(fmt.Errorf("open %s: %w", filepath.Join(dir, fileName), err), db.journal.close(false), db.bolt.Close())
+	}
+	if made {
+		err = errors.Join(err, unmake(dir))
+	}
+	return nil, err
+}
+
+// openFiles opens the database and its journal.
+func openFiles(dir string, o Options) (*DB, error) {
 	bolt, err := openBolt(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	j, err := openJournal(dir, o.JournalSize)
+	var m meta
+	if err := bolt.View(func(tx *bbolt.Tx) error {
+		m, err = readMeta(tx)
+		return err
+	}); err != nil {
+		return nil, errors.Join(err, bolt.Close())
+	}
+	m.journaled = m.journaled && !o.newJournal
+	j, err := openJournal(dir, o.JournalSize, m)
 	if err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	db := &DB{
-		dir: dir, options: o, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes), groups: newGroupCache(o.GroupBytes),
-		free: freeSpace, update: bolt.Update, closing: make(chan struct{}),
+		dir: dir, options: o, meta: m, hash: m.hash, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes),
+		groups: newGroupCache(o.GroupBytes), free: freeSpace, update: bolt.Update, closing: make(chan struct{}),
 	}
+	db.confirm = func() error { return confirmBolt(bolt) }
 	db.applier = newApplier(db)
-	if err := db.catchUp(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", filepath.Join(dir, fileName), err), j.close(false), bolt.Close())
-	}
 	return db, nil
 }
+
+// Epoch names the database, as long as it goes on from what it was: it is another one after a restore.
+func (db *DB) Epoch() string { return db.meta.id.String() }
+
+// JournalLoss is why opening did without the journal that was there, as AcceptJournalLoss allows; nil normally.
+func (db *DB) JournalLoss() error { return db.loss }
 
 // start begins to take operations.
 func (db *DB) start() {

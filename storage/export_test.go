@@ -8,9 +8,10 @@ import (
 
 // Faults are what a test does to a store from below. Each may be nil.
 type Faults struct {
-	Sync  func() error // before each sync of the journal
-	Apply func() error // before each apply
-	Free  func() int64 // instead of asking the file system
+	Confirm func() error // instead of making durable what bbolt shows, when it opens
+	Sync    func() error // before each sync of the journal, once it is open
+	Apply   func() error // before each apply
+	Free    func() int64 // instead of asking the file system
 }
 
 // OpenFaulty is Open with faults.
@@ -19,7 +20,11 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := open(dir, o.withDefaults())
+	db, err := open(dir, o.withDefaults(), func(db *DB) {
+		if f.Confirm != nil {
+			db.confirm = f.Confirm
+		}
+	})
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
