@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -93,7 +91,7 @@ func (w *patientWriter) Write(b []byte) (int, error) {
 
 // BackupDir writes a backup of a directory that no server uses.
 func BackupDir(ctx context.Context, dir string, w io.Writer) error {
-	if err := exists(dir); err != nil {
+	if err := hasDatabase(dir); err != nil {
 		return err
 	}
 	db, err := Open(dir, Options{MinFree: -1})
@@ -158,87 +156,6 @@ func (s *summedReader) Read(b []byte) (int, error) {
 func (s *summedReader) whole() bool {
 	_, err := io.Copy(io.Discard, s) // behind the last frame there must be nothing
 	return err == nil && len(s.held) == sha256.Size && bytes.Equal(s.held, s.sum.Sum(nil))
-}
-
-// Restore makes the database of a directory that of a backup. The backup is verified whole, and the database
-// in it checked, before anything is replaced; what was there is kept in a directory beside, whose name is given
-// ("" if there was nothing).
-func Restore(dir string, r io.Reader, progress Progress) (kept string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return "", offlineError(err, "stop the server first")
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	fresh := filepath.Join(dir, fileName+".restore")
-	defer os.Remove(fresh)
-	if err := writeSynced(fresh, func(f *os.File) error {
-		_, err := unpackBackup(r, f)
-		return err
-	}); err != nil {
-		return "", err
-	}
-	if _, err := checkFile(fresh, progress); err != nil {
-		return "", fmt.Errorf("the backup is whole, but the database in it is not: %w", err)
-	}
-	if err := renew(fresh); err != nil {
-		return "", fmt.Errorf("name the new database: %w", err)
-	}
-	if kept, err = setAside(dir, []string{fileName, journalNames[0], journalNames[1]}); err != nil {
-		return kept, err
-	}
-	return kept, errors.Join(os.Rename(fresh, filepath.Join(dir, fileName)), syncDir(dir))
-}
-
-// renew gives a database another id: what clients know of the one that it replaces does not hold for it. It has no
-// journal then.
-func renew(path string) error {
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLock, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return err
-	}
-	return errors.Join(b.Update(putID), b.Close())
-}
-
-// writeSynced makes a file and syncs it.
-func writeSynced(path string, fill func(*os.File) error) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// setAside moves files into a directory of their own, whose name is given if there were any.
-func setAside(dir string, names []string) (kept string, err error) {
-	for _, name := range names {
-		from := filepath.Join(dir, name)
-		if _, err := os.Lstat(from); errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if kept == "" {
-			kept = filepath.Join(dir, "replaced-"+time.Now().UTC().Format("20060102T150405.000"))
-			if err := os.Mkdir(kept, 0o700); err != nil {
-				return "", err
-			}
-			if err := syncDir(dir); err != nil {
-				return kept, err
-			}
-		}
-		if err := os.Rename(from, filepath.Join(kept, name)); err != nil {
-			return kept, err
-		}
-	}
-	if kept == "" {
-		return "", nil
-	}
-	return kept, errors.Join(syncDir(kept), syncDir(dir))
 }
 
 // offlineError adds to the error of a directory in use what to do instead.

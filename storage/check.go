@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
@@ -44,7 +43,7 @@ func Check(dir string, progress Progress) (Report, error) {
 
 // settleDir opens and closes the database, which empties the journal.
 func settleDir(dir string) error {
-	if err := exists(dir); err != nil {
+	if err := hasDatabase(dir); err != nil {
 		return err
 	}
 	db, err := Open(dir, Options{MinFree: -1})
@@ -54,12 +53,16 @@ func settleDir(dir string) error {
 	return db.Close()
 }
 
-// exists is an error if there is no database in dir: opening would make one.
-func exists(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
-		return fmt.Errorf("there is no database in %s: %w", dir, err)
+// hasDatabase is an error if there is no database in dir: opening would make one.
+func hasDatabase(dir string) error {
+	if err := refuseUnfinished(dir); err != nil {
+		return err
 	}
-	return nil
+	there, err := isFile(filepath.Join(dir, fileName))
+	if err == nil && !there {
+		err = fmt.Errorf("there is no database in %s", dir)
+	}
+	return err
 }
 
 // checkFile is Check for one database file, which nobody writes.

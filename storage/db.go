@@ -72,7 +72,11 @@ func Open(dir string, o Options) (*DB, error) {
 
 // openWithoutJournal opens a database whose journal is lost with a new one, and keeps what is left of the old one.
 func openWithoutJournal(dir string, o Options, loss error) (*DB, error) {
-	if _, err := setAside(dir, journalNames[:]); err != nil {
+	kept, err := placeAside(dir, journalNames[:])
+	if err == nil {
+		err = setAside(dir, kept, journalNames[:], os.Rename)
+	}
+	if err != nil {
 		return nil, err
 	}
 	o.newJournal = true
@@ -85,6 +89,9 @@ func openWithoutJournal(dir string, o Options, loss error) (*DB, error) {
 
 // open reads the files and starts nothing. spoil is for tests.
 func open(dir string, o Options, spoil func(*DB)) (*DB, error) {
+	if err := refuseUnfinished(dir); err != nil {
+		return nil, err
+	}
 	made, err := makeBolt(dir)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"io"
 
 	"go.etcd.io/bbolt"
 )
@@ -47,6 +48,11 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	}
 	db.start()
 	return db, nil
+}
+
+// RestoreFaulty is Restore with another os.Rename.
+func RestoreFaulty(dir string, r io.Reader, rename func(from, to string) error) (string, error) {
+	return restore(dir, r, nil, rename)
 }
 
 type faultyFile struct {

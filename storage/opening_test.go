@@ -77,6 +77,9 @@ func crashed(t *testing.T, n int) (dir string, ids []string) {
 		if o := send(db, message(1, 2, ids[i]))[0]; o.err != nil {
 			t.Fatal(i, o.err)
 		}
+		if i == 0 {
+			await(t, "applied", func() bool { return db.Stats().TailEntries == 0 })
+		}
 	}
 	close(stall)
 	_ = db.Crash()
