@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
 )
 
 // A backup is the database file at one moment, compressed:
@@ -46,6 +48,9 @@ func (db *DB) awaitApplied(ctx context.Context) error {
 		}
 		if applied, _ := db.recent.gids(); applied >= last {
 			return nil
+		}
+		if db.stuck.Load() {
+			return fmt.Errorf("the disk is full, and so the database lacks what only the journal has: free some space: %w", service.ErrUnavailable)
 		}
 		db.applier.hurry()
 		select {

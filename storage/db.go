@@ -32,7 +32,7 @@ type DB struct {
 	committer *committer
 	applier   *applier
 	free      func(dir string) (int64, error)
-	update    func(func(*bbolt.Tx) error) error // bolt.Update
+	update    func(func(*bbolt.Tx) error) error // updateWithRoom
 	confirm   func() error                      // confirmBolt
 
 	closing chan struct{}
@@ -42,6 +42,7 @@ type DB struct {
 	closed  error          // what Close has to say
 
 	full   atomic.Bool           // too little space
+	stuck  atomic.Bool           // an update of bbolt waits for space
 	fatal  atomic.Pointer[error] // why nothing is written any more
 	closes atomic.Bool
 }
@@ -133,8 +134,9 @@ func openFiles(dir string, o Options) (*DB, error) {
 	}
 	db := &DB{
 		dir: dir, options: o, meta: m, hash: m.hash, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes),
-		groups: newGroupCache(o.GroupBytes), free: freeSpace, update: bolt.Update, closing: make(chan struct{}),
+		groups: newGroupCache(o.GroupBytes), free: freeSpace, closing: make(chan struct{}),
 	}
+	db.update = db.updateWithRoom
 	db.confirm = func() error { return confirmBolt(bolt) }
 	db.applier = newApplier(db)
 	return db, nil
@@ -218,15 +220,15 @@ func refuseLate(n int, fill func(int, *request)) {
 
 // writable is nil while operations are taken.
 func (db *DB) writable() error {
-	if db.full.Load() || db.fatal.Load() != nil {
+	if db.full.Load() || db.stuck.Load() || db.fatal.Load() != nil {
 		return service.ErrUnavailable
 	}
 	return nil
 }
 
-// fail stops all writing.
+// fail stops all writing. A disk that is full when the store closes is no reason for alarm.
 func (db *DB) fail(err error) {
-	if db.fatal.CompareAndSwap(nil, &err) {
+	if db.fatal.CompareAndSwap(nil, &err) && !errors.Is(err, errDiskFull) {
 		go db.options.OnFatal(err)
 	}
 }

@@ -37,10 +37,12 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	}
 	if f.Apply != nil {
 		db.update = func(fn func(*bbolt.Tx) error) error {
-			if err := f.Apply(); err != nil {
-				return err
-			}
-			return db.bolt.Update(fn)
+			return db.retryWithRoom(func() error {
+				if err := f.Apply(); err != nil {
+					return err
+				}
+				return db.updateBolt(fn)
+			})
 		}
 	}
 	if f.Free != nil {

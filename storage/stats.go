@@ -22,7 +22,7 @@ func (db *DB) Stats() Stats {
 	var s Stats
 	s.QueueBytes, s.Refused = db.queue.load()
 	s.Commits, s.JournaledBytes = db.committer.commits.Load(), db.committer.journaled.Load()
-	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load()
+	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load() || db.stuck.Load()
 	r := db.recent
 	r.mu.RLock()
 	s.AppliedGid, s.LastGid = r.applied, r.applied+uint64(len(r.ops))
