@@ -29,13 +29,37 @@ var ErrBackup = errors.New("not a whole backup of this server")
 type Progress func(done, total int64)
 
 // Backup writes a backup that contains everything that was acknowledged before the call. Writers go on
-// meanwhile. Backup fails with ctx.
+// meanwhile. Backup fails with ctx, and when the store closes.
 func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	if err := db.awaitApplied(ctx); err != nil {
 		return err
 	}
-	return db.view(ctx, func(tx *bbolt.Tx) error { return writeBackup(ctx, w, tx) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// bbolt cannot close before its readers end, and nothing ends a w that is stuck. So the transaction is on a
+	// goroutine of its own, which writes into a pipe, and a pipe can be closed.
+	pipe, in := io.Pipe()
+	defer context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })()
+	go func() {
+		select {
+		case <-db.closing:
+			cancel(errClosing)
+		case <-ctx.Done():
+		}
+	}()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		in.CloseWithError(db.view(ctx, func(tx *bbolt.Tx) error { return writeBackup(in, tx) }))
+	}()
+	_, err := io.Copy(w, pipe)
+	pipe.CloseWithError(err)
+	<-read
+	return err
 }
+
+// errClosing ends what would hold up Close.
+var errClosing = errors.New("the store is closing")
 
 // awaitApplied waits until everything that is acknowledged now is in bbolt.
 func (db *DB) awaitApplied(ctx context.Context) error {
@@ -56,14 +80,14 @@ func (db *DB) awaitApplied(ctx context.Context) error {
 		select {
 		case <-poll.C:
 		case <-db.closing:
-			return errors.New("the store is closing")
+			return errClosing
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
+func writeBackup(w io.Writer, tx *bbolt.Tx) error {
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
 	if _, err := io.WriteString(out, backupMagic); err != nil {
@@ -73,25 +97,12 @@ func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.WriteTo(&patientWriter{ctx, z})
+	_, err = tx.WriteTo(z)
 	if err := errors.Join(err, z.Close()); err != nil {
 		return fmt.Errorf("write the backup: %w", err)
 	}
 	_, err = w.Write(sum.Sum(nil))
 	return err
-}
-
-// patientWriter ends with its context.
-type patientWriter struct {
-	ctx context.Context
-	io.Writer
-}
-
-func (w *patientWriter) Write(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(b)
 }
 
 // BackupDir writes a backup of a directory that no server uses.

@@ -115,6 +115,60 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+// stuckWriter takes nothing until it is let go.
+type stuckWriter struct{ began, let chan struct{} }
+
+func (w stuckWriter) Write(b []byte) (int, error) {
+	select {
+	case w.began <- struct{}{}:
+	default:
+	}
+	<-w.let
+	return len(b), nil
+}
+
+// TestCloseHungOnAStuckBackup: bbolt waits for its readers, and the backup's client did not read on.
+func TestCloseHungOnAStuckBackup(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	send(db, message(1, 2, "a"))
+	w := stuckWriter{make(chan struct{}, 1), make(chan struct{})}
+	result := make(chan error, 1)
+	go func() { result <- db.Backup(context.Background(), w) }()
+	<-w.began
+	send(db, message(1, 2, "b"))
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs")
+	}
+	expect(t, open(t, dir, small()), service.Pair(1, 2), "a", "b")
+	close(w.let)
+	if err := <-result; err == nil {
+		t.Error("the backup says that it is whole")
+	}
+}
+
+func TestABackupEndsWithItsContext(t *testing.T) {
+	db := open(t, t.TempDir(), small())
+	furnish(t, db, 1000)
+	ctx, cancel := context.WithCancel(context.Background())
+	w := stuckWriter{make(chan struct{}, 1), make(chan struct{})}
+	result := make(chan error, 1)
+	go func() { result <- db.Backup(ctx, w) }()
+	<-w.began
+	cancel()
+	close(w.let)
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestADamagedBackupReplacesNothing(t *testing.T) {
 	dir := t.TempDir()
 	db := open(t, dir, small())
