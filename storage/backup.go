@@ -107,7 +107,7 @@ func writeBackup(w io.Writer, tx *bbolt.Tx) error {
 
 // BackupDir writes a backup of a directory that no server uses.
 func BackupDir(ctx context.Context, dir string, w io.Writer) error {
-	if err := hasDatabase(dir); err != nil {
+	if err := wholePages(dir); err != nil {
 		return err
 	}
 	db, err := Open(dir, Options{MinFree: -1})

@@ -47,11 +47,11 @@ func openBolt(dir string, o Options) (*bbolt.DB, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
 	}
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	b, err := openGuarded(path, bbolt.Options{
 		Timeout: boltLock, FreelistType: bbolt.FreelistMapType, InitialMmapSize: o.MmapSize, NoStatistics: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	b.AllocSize = growBy
 	return b, nil
@@ -121,9 +121,9 @@ func putID(tx *bbolt.Tx) error {
 // checkLength refuses a file that is shorter than what it says of itself: reading behind its end through the
 // memory map would kill the process.
 func checkLength(path string) (err error) {
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLock, ReadOnly: true})
+	b, err := openGuarded(path, bbolt.Options{Timeout: boltLock, ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	return b.View(func(tx *bbolt.Tx) error {

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +18,7 @@ import (
 type DB struct {
 	// Static after Open.
 	dir       string
+	path      string // of the database
 	options   Options
 	meta      meta
 	hash      hashKey
@@ -44,6 +45,7 @@ type DB struct {
 	full   atomic.Bool           // too little space
 	stuck  atomic.Bool           // an update of bbolt waits for space
 	fatal  atomic.Pointer[error] // why nothing is written any more
+	torn   atomic.Bool           // bbolt panicked in an update
 	closes atomic.Bool
 }
 
@@ -106,7 +108,10 @@ func open(dir string, o Options, spoil func(*DB)) (*DB, error) {
 			return db, nil
 		}
 		made = made && !db.meta.journaled
-		err = errors.Join(fmt.Errorf("open %s: %w", filepath.Join(dir, fileName), err), db.journal.close(false), db.bolt.Close())
+		if !strings.Contains(err.Error(), db.path) {
+			err = fmt.Errorf("open %s: %w", db.path, err)
+		}
+		err = errors.Join(err, db.journal.close(false), db.closeBolt())
 	}
 	if made {
 		err = errors.Join(err, unmake(dir))
@@ -121,10 +126,13 @@ func openFiles(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	var m meta
-	if err := bolt.View(func(tx *bbolt.Tx) error {
-		m, err = readMeta(tx)
-		return err
-	}); err != nil {
+	err = guarded(bolt.Path(), func() error {
+		return bolt.View(func(tx *bbolt.Tx) (err error) {
+			m, err = readMeta(tx)
+			return err
+		})
+	})
+	if err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	m.journaled = m.journaled && !o.newJournal
@@ -133,7 +141,7 @@ func openFiles(dir string, o Options) (*DB, error) {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	db := &DB{
-		dir: dir, options: o, meta: m, hash: m.hash, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes),
+		dir: dir, path: bolt.Path(), options: o, meta: m, hash: m.hash, bolt: bolt, journal: j, queue: newQueue(o.QueueBytes),
 		groups: newGroupCache(o.GroupBytes), free: freeSpace, closing: make(chan struct{}),
 	}
 	db.update = db.updateWithRoom
@@ -257,5 +265,5 @@ func (db *DB) shut() error {
 	close(db.applier.stop)
 	db.applied.Wait()
 	failed := db.failed()
-	return errors.Join(failed, db.journal.close(failed == nil), db.bolt.Close(), db.lock.Close())
+	return errors.Join(failed, db.journal.close(failed == nil), db.closeBolt(), db.lock.Close())
 }

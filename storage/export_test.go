@@ -83,3 +83,6 @@ func (db *DB) Crash() error {
 	})
 	return db.closed
 }
+
+// Guarded is guarded.
+func Guarded(path string, fn func() error) error { return guarded(path, fn) }

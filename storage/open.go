@@ -16,7 +16,7 @@ import (
 func (db *DB) catchUp() error {
 	last := db.meta.applied
 	var date int64
-	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
+	err := db.look(func(tx *bbolt.Tx) (err error) {
 		db.retains = db.options.Retain > 0 || metaUint(tx, metaRetained) > 0
 		db.recent = newRecent(last, db.options.PendingPostings)
 		db.groups.applied = last
@@ -84,7 +84,7 @@ func (db *DB) claimJournal() error {
 	if db.meta.journaled {
 		return nil
 	}
-	err := db.bolt.Update(func(tx *bbolt.Tx) error { return putMetaUint(tx, metaJournal, 1) })
+	err := db.updateBolt(func(tx *bbolt.Tx) error { return putMetaUint(tx, metaJournal, 1) })
 	db.meta.journaled = err == nil
 	return err
 }

@@ -177,11 +177,14 @@ func exists(path string) (bool, error) {
 // renew gives a database another id: what clients know of the one that it replaces does not hold for it. It has no
 // journal then.
 func renew(path string) error {
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLock, FreelistType: bbolt.FreelistMapType})
+	b, err := openGuarded(path, bbolt.Options{Timeout: boltLock, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.Update(putID), b.Close())
+	if err := guarded(path, func() error { return b.Update(putID) }); err != nil {
+		return err // and b may never close after a panic; the process ends soon
+	}
+	return b.Close()
 }
 
 // writeSynced makes a file and syncs it.

@@ -83,7 +83,7 @@ func (db *DB) overdue() (due, indexed bool) {
 	if cutoff == 0 {
 		return false, false
 	}
-	err := db.bolt.View(func(tx *bbolt.Tx) error {
+	err := db.look(func(tx *bbolt.Tx) error {
 		k, op := tx.Bucket(bucketLog).Cursor().First()
 		if k == nil {
 			return nil

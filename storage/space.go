@@ -102,13 +102,21 @@ func (db *DB) retryWithRoom(update func() error) error {
 // updateBolt is bolt.Update. After most failures bbolt is as it was before. But once the new meta page is written
 // bbolt takes it for committed, and builds on it although a crash may take it away: then it must not go on.
 func (db *DB) updateBolt(fn func(*bbolt.Tx) error) error {
-	id := 0
-	err := db.bolt.Update(func(tx *bbolt.Tx) error {
-		id = tx.ID()
-		return fn(tx)
+	id, done := 0, false
+	err := guarded(db.path, func() error {
+		err := db.bolt.Update(func(tx *bbolt.Tx) error {
+			id = tx.ID()
+			return fn(tx)
+		})
+		done = true
+		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case !done: // it panicked
+		db.torn.Store(true)
+		return err
 	}
 	shown := func(tx *bbolt.Tx) error {
 		if tx.ID() >= id {
@@ -116,7 +124,7 @@ func (db *DB) updateBolt(fn func(*bbolt.Tx) error) error {
 		}
 		return nil
 	}
-	if half := db.bolt.View(shown); half != nil {
+	if half := db.look(shown); half != nil {
 		return fmt.Errorf("%w: %w", half, err)
 	}
 	return err
