@@ -73,6 +73,19 @@ func Open(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
+// AcceptJournalLoss opens the database of a directory that no server uses with Options.AcceptJournalLoss, and closes
+// it. What was lost is loss; nil if nothing was.
+func AcceptJournalLoss(dir string) (loss, err error) {
+	if err := wholePages(dir); err != nil {
+		return nil, err
+	}
+	db, err := Open(dir, Options{MinFree: -1, AcceptJournalLoss: true})
+	if err != nil {
+		return nil, offlineError(err, "stop it first")
+	}
+	return db.JournalLoss(), db.Close()
+}
+
 // openWithoutJournal opens a database whose journal is lost with a new one, and keeps what is left of the old one.
 func openWithoutJournal(dir string, o Options, loss error) (*DB, error) {
 	kept, err := placeAside(dir, journalNames[:])
