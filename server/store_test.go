@@ -83,7 +83,9 @@ func (s *stalledReads) Conversations(context.Context, service.UserID, service.Cu
 	return nil, "", nil
 }
 
-func (s *stalledReads) Heads(context.Context, []service.ConvID) ([]service.Head, error) { return nil, nil }
+func (s *stalledReads) Heads(context.Context, []service.ConvID) ([]service.Head, error) {
+	return nil, nil
+}
 
 func (s *stalledReads) Marks(context.Context, service.UserID, []service.ConvID) ([]service.Marks, error) {
 	return nil, nil

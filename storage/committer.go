@@ -98,7 +98,7 @@ func (c *committer) run(answers chan<- answers) {
 func (c *committer) commit(reqs []request) int {
 	c.begin()
 	n, start := 0, time.Now()
-	for n < len(reqs) && len(c.records) < maxBatchOps && c.decide(&reqs[n]) {
+	for n < len(reqs) && len(c.records) < maxBatchOps && c.decideGuarded(&reqs[n]) {
 		if n++; n%64 == 0 && time.Since(start) > maxBatchTime {
 			break
 		}

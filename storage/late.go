@@ -201,7 +201,7 @@ func (c *committer) readBack(s *convState, oldest uint64) error {
 // gidSince is about the first gid in the log whose entry is from a date or later, and not after it. Dates never go
 // back.
 func (db *DB) gidSince(date int64) (gid uint64, err error) {
-	err = db.bolt.View(func(tx *bbolt.Tx) error {
+	err = db.look(func(tx *bbolt.Tx) error {
 		cur := tx.Bucket(bucketLog).Cursor()
 		first, _ := cur.First()
 		last, _ := cur.Last()

@@ -51,7 +51,7 @@ func (db *DB) mend(ls []lost) error {
 	if len(ls) == 0 && db.recent.dense() {
 		return nil
 	}
-	return db.bolt.View(func(tx *bbolt.Tx) error {
+	return db.look(func(tx *bbolt.Tx) error {
 		m := mender{db, indexOf(tx), ls, make([]bool, len(ls)), map[entryID]int{}}
 		for i, l := range ls {
 			if l.seq != 0 {

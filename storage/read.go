@@ -17,7 +17,7 @@ func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
 	if err := db.readable(ctx); err != nil {
 		return err
 	}
-	err := db.bolt.View(fn)
+	err := db.look(fn)
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return service.ErrUnavailable
 	}

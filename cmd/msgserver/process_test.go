@@ -430,3 +430,82 @@ func TestBackupRestoreAndDB(t *testing.T) {
 	s.cmd.Wait()
 	ok(t, "backup", "--to", file+"4", "--data", data)
 }
+
+// TestALostJournalIsSaid: a server whose journal is lost does not start, unless it is told to; nor is it backed up.
+func TestALostJournalIsSaid(t *testing.T) {
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	s := serve(t, data)
+	ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, "hello")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	lose := func() {
+		if err := os.Remove(filepath.Join(data, "journal-1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose()
+	for _, args := range [][]string{
+		{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", ""}, {"db", "compact", "--data", data},
+		{"db", "stats", "--data", data}, {"backup", "--to", file, "--data", data},
+	} {
+		_, errOut, code := run(t, args...)
+		if code != exitFailed || !strings.Contains(errOut, "journal-1 is missing") || !strings.Contains(errOut, "--accept-journal-loss") || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: exit %d %s", args, code, errOut)
+		}
+	}
+	out, errOut, code := run(t, "db", "check", "--data", data, "-o", "json")
+	var report struct {
+		Entries    int
+		FaultCount int
+		Faults     []string
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitFailed || report.FaultCount != 1 || len(report.Faults) != 1 || report.Entries != 1 {
+		t.Errorf("check: exit %d, %v, %s%s", code, err, out, errOut)
+	}
+	if out, _, code := run(t, "db", "check", "--data", data); code != exitFailed || !strings.Contains(out, "faults: 1\n  the server cannot open it") {
+		t.Errorf("check: exit %d %s", code, out)
+	}
+	if _, errOut, code := run(t, "backup", "--to", file, "--data", data, "--accept-journal-loss"); code != 0 || !strings.Contains(errOut, "journal-1 is missing") {
+		t.Errorf("backup: exit %d %s", code, errOut)
+	}
+	ok(t, "db", "check", "--data", data)
+	lose()
+	s = serve(t, data, "--accept-journal-loss")
+	if out := ok(t, "history", "--user", "2", "--to", "1", "--addr", s.addr); !strings.Contains(out, "hello") {
+		t.Errorf("history: %s", out)
+	}
+}
+
+// TestADamagedFileGivesNoStackTrace in any command.
+func TestADamagedFileGivesNoStackTrace(t *testing.T) {
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	s := serve(t, data)
+	ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, "hello")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	f, err := os.OpenFile(filepath.Join(data, "msgserver.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page := int64(2); page < 40; page++ {
+		if _, err := f.WriteAt([]byte{77}, page*4096+8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", ""}, {"db", "check", "--data", data},
+		{"db", "compact", "--data", data}, {"db", "stats", "--data", data}, {"backup", "--to", file, "--data", data},
+	} {
+		_, errOut, code := run(t, args...)
+		if code != exitFailed || !strings.Contains(errOut, "msgserver.db") || !strings.Contains(errOut, "restore a backup") || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: exit %d %s", args, code, errOut)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type serveCommand struct {
 	cfg      server.Config
 	data     string
 	minFree  int64
+	accept   bool // the loss of the journal
 	retain   ageFlag
 	logLevel zapcore.Level
 }
@@ -49,6 +50,7 @@ func newServe() *cobra.Command {
 	f.TextVar(&s.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
 
+	f.BoolVar(&s.accept, "accept-journal-loss", false, "when the journal is missing, damaged or another database's, set it aside and lose what was in it only")
 	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever")
 
 	f.DurationVar(&s.cfg.BindTimeout, "bind-timeout", 10*time.Second, "a connection must be bound by then")
@@ -92,6 +94,8 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	db, err := storage.Open(s.data, storage.Options{
 		MinFree: s.minFree << 20,
 		Retain:  time.Duration(s.retain),
+
+		AcceptJournalLoss: s.accept,
 		OnFatal: func(err error) {
 			select {
 			case failed <- err:
@@ -102,6 +106,9 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	})
 	if err != nil {
 		return err
+	}
+	if loss := db.JournalLoss(); loss != nil {
+		log.Warn("journal loss accepted", zap.Error(loss))
 	}
 	s.cfg.StoreStats = func() any { return db.Stats() }
 	s.cfg.About = about(db)
