@@ -4,8 +4,9 @@ package codec
 
 // Bound is the result of getUserId.
 type Bound struct {
-	UserID     ID    `json:"userId"`
-	ServerDate int64 `json:"serverDate"`
+	UserID     ID     `json:"userId"`
+	ServerDate int64  `json:"serverDate"`
+	Epoch      string `json:"epoch,omitempty" msgpack:"epoch,omitempty"` // another one after a restore
 }
 
 // MessageStored is the result of message.

@@ -264,6 +264,14 @@ func (srv *Server) storeHealthy() bool {
 	return !ok || h.Healthy()
 }
 
+// epoch is the store's, if it has one.
+func (srv *Server) epoch() string {
+	if e, ok := srv.store.(interface{ Epoch() string }); ok {
+		return e.Epoch()
+	}
+	return ""
+}
+
 func (srv *Server) loopOf(events gnet.EventLoop) *loop {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -93,6 +94,9 @@ func openWithoutJournal(dir string, o Options, loss error) (*DB, error) {
 	if err == nil {
 		err = setAside(dir, kept, journalNames[:], os.Rename)
 	}
+	if err == nil {
+		err = renew(filepath.Join(dir, fileName)) // what clients have of what is lost counts no longer, as after a restore
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +168,8 @@ func openFiles(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// Epoch names the database, as long as it goes on from what it was: it is another one after a restore.
+// Epoch names the database, as long as it goes on from what it was: it is another one after a restore, and after the
+// loss of a journal.
 func (db *DB) Epoch() string { return db.meta.id.String() }
 
 // JournalLoss is why opening did without the journal that was there, as AcceptJournalLoss allows; nil normally.
