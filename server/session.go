@@ -62,9 +62,6 @@ func (s *session) push(frame []byte) bool { return s.queue(frame, push, false) }
 // acknowledge queues the answer to something that cost little, as messages do.
 func (s *session) acknowledge(frame []byte) { s.queue(frame, ack, false) }
 
-// answer queues the answer of a worker.
-func (s *session) answer(frame []byte) { s.queue(frame, answer, false) }
-
 // sendLast queues a frame and has the connection closed behind it. It reports false if it is closing already.
 func (s *session) sendLast(frame []byte) bool { return s.queue(frame, answer, true) }
 
