@@ -22,6 +22,7 @@ const coalesce = 64 << 10
 const (
 	lookSoon = time.Millisecond
 	lookLate = 50 * time.Millisecond
+	lookCost = 2 * time.Microsecond // for each session, several times what it takes: many slow clients do not fill the loop
 )
 
 // loop is what belongs to one event loop of gnet: the sessions with frames to write, and scratch space.
@@ -118,7 +119,7 @@ func (l *loop) setTimer() {
 		return
 	}
 	l.timed = true
-	time.AfterFunc(max(l.look, lookSoon), func() {
+	time.AfterFunc(max(l.look, lookSoon, time.Duration(len(l.parked))*lookCost), func() {
 		l.mu.Lock()
 		l.timed = false
 		l.mu.Unlock()
@@ -139,7 +140,7 @@ func (l *loop) relieve() {
 		}
 	}
 	for _, s := range l.parked {
-		if !l.srv.overBudget() || s.counted <= fairShare {
+		if !l.srv.farOverBudget() || s.counted <= fairShare {
 			return
 		}
 		s.slow("the memory for what waits is used up")

@@ -253,6 +253,11 @@ func (srv *Server) overBudget() bool {
 	return srv.stats.WaitingBytes.Load() > int64(srv.cfg.WaitingBytes)
 }
 
+// farOverBudget is overBudget with a quarter more, which answers may take that are on their way already.
+func (srv *Server) farOverBudget() bool {
+	return srv.stats.WaitingBytes.Load() > int64(srv.cfg.WaitingBytes)*5/4
+}
+
 // canConnect reports whether a new client would be taken now.
 func (srv *Server) canConnect() bool {
 	return !srv.draining.Load() && srv.stats.Conns.Load() < int64(srv.cfg.MaxConns) && srv.storeHealthy()
