@@ -50,8 +50,7 @@ type About struct {
 	FileSystem string `json:"fileSystem,omitempty"` // of the data, such as ext4
 }
 
-// reservedFDs is what the process keeps for files, the admin endpoints and gnet itself. Running out of
-// descriptors ends gnet.Run silently, so connections stop well below.
+// reservedFDs is what the process keeps for files, the admin endpoints and gnet itself.
 const reservedFDs = 1024
 
 func (c Config) withDefaults() (Config, error) {
