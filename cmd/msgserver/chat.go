@@ -115,7 +115,7 @@ func (t *chat) leave(ctx context.Context, conn *connection) error {
 func (t *chat) say(ctx context.Context, text string) error {
 	return t.client.SendAsync(ctx, client.Outgoing{To: t.with.Peer, Group: t.with.Group, Text: text}, func(sent client.Sent, err error) {
 		if err != nil {
-			t.print("not sent: %q: %v", text, err)
+			t.print("not sent: %s: %s", quote(shorten(text, 40)), errorLine(err))
 			return
 		}
 		t.print("%s  #%d  stored", clock(sent.ServerReceiveDate), sent.Seq)
@@ -146,7 +146,7 @@ func (t *chat) elsewhere(e client.Entry) {
 	switch {
 	case !isMessage || service.UserID(m.FromUserID) == t.client.User():
 	case e.Group != "":
-		t.print("(user %d wrote in group %s)", m.FromUserID, e.Group)
+		t.print("(user %d wrote in group %s)", m.FromUserID, plain(e.Group))
 	default:
 		t.print("(user %d wrote to you: chat --to %d)", m.FromUserID, m.FromUserID)
 	}

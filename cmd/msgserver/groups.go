@@ -74,7 +74,7 @@ func (g *groupsCommand) create() *cobra.Command {
 			}
 			return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
 				id, err := conn.CreateGroup(ctx, name, users)
-				text := fmt.Sprintf("created group %s\ntalk in it: %s chat --user %d --group %s", id, selfCommand(), g.conn.user.id, id)
+				text := fmt.Sprintf("created group %s\ntalk in it: %s chat --user %d --group %s", plain(id), selfCommand(), g.conn.user.id, plain(id))
 				return map[string]string{"groupId": id}, text, err
 			})
 		},
@@ -104,8 +104,8 @@ func (g *groupsCommand) list() *cobra.Command {
 }
 
 func groupLine(g client.Group) string {
-	return fmt.Sprintf("%s  %-20s  creator %d, %d other members, changed %s",
-		g.GroupID, g.GroupName, g.Creator, len(g.MemberIDs), time.UnixMilli(g.UpdateDate).Format(time.DateTime))
+	return fmt.Sprintf("%s  %-22s  creator %d, %d other members, changed %s",
+		plain(g.GroupID), quote(g.GroupName), g.Creator, len(g.MemberIDs), time.UnixMilli(g.UpdateDate).Format(time.DateTime))
 }
 
 // group adds the --group flag and gives what checks it.

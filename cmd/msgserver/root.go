@@ -28,6 +28,8 @@ func newRoot() *cobra.Command {
 		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetOut(&terminal{w: os.Stdout})
+	root.SetErr(&terminal{w: os.Stderr})
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%v: see %s --help", err, c.CommandPath())
 	})

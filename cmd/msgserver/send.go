@@ -40,7 +40,7 @@ func newSend() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return out.print(c, sent, func() string { return fmt.Sprintf("stored as seq %d, msgId %s", sent.Seq, sent.MsgID) })
+				return out.print(c, sent, func() string { return fmt.Sprintf("stored as seq %d, msgId %s", sent.Seq, plain(sent.MsgID)) })
 			})
 		},
 	}

@@ -94,13 +94,13 @@ func timelineText(page *codec.Timeline) string {
 func entryLine(label codec.Label, content any) string {
 	switch e := content.(type) {
 	case *codec.MessageBody:
-		return fmt.Sprintf("%s  #%d  %d: %s%s", clock(e.ServerReceiveDate), e.Seq, e.FromUserID, e.ContentStr, stateMark(e.State))
+		return fmt.Sprintf("%s  #%d  %d: %s%s", clock(e.ServerReceiveDate), e.Seq, e.FromUserID, plain(e.ContentStr), stateMark(e.State))
 	case *codec.GroupBody:
 		verb := "changed"
 		if label == codec.CreateGroupNoti {
 			verb = "created"
 		}
-		return fmt.Sprintf("%s  #%d  * %d %s group %q", clock(e.UpdateDate), e.Seq, e.UserID.ID, verb, e.GroupName)
+		return fmt.Sprintf("%s  #%d  * %d %s group %s", clock(e.UpdateDate), e.Seq, e.UserID.ID, verb, quote(e.GroupName))
 	case *codec.MembersBody:
 		verb := map[codec.Label]string{
 			codec.GroupMembersAddNoti: "added", codec.GroupMembersDelNoti: "removed", codec.DeleteGroupNoti: "dissolved the group",
@@ -111,7 +111,7 @@ func entryLine(label codec.Label, content any) string {
 		}
 		return text
 	}
-	return string(label)
+	return plain(string(label))
 }
 
 func stateMark(state int) string {
@@ -158,13 +158,13 @@ func newSessions() *cobra.Command {
 func sessionsText(list *codec.SessionList) string {
 	var lines []string
 	for _, s := range list.Sessions {
-		with := "group " + s.SessionID
+		with := "group " + plain(s.SessionID)
 		if s.SessionID == "" {
 			with = fmt.Sprintf("user %d", s.PeerID.ID)
 		}
 		line := fmt.Sprintf("%s  %-42s  %d unread of %d", time.UnixMilli(s.UpdateDate).Format(time.DateTime), with, s.Unread, s.Seq)
 		if s.LastMessage != nil {
-			line += fmt.Sprintf("  %d: %.60s", s.LastMessage.FromUserID, s.LastMessage.ContentStr)
+			line += fmt.Sprintf("  %d: %s", s.LastMessage.FromUserID, plain(shorten(s.LastMessage.ContentStr, 60)))
 		}
 		lines = append(lines, line)
 	}
@@ -172,7 +172,7 @@ func sessionsText(list *codec.SessionList) string {
 		return "no conversations"
 	}
 	if list.More {
-		lines = append(lines, "… more with --after "+list.After)
+		lines = append(lines, "… more with --after "+plain(list.After))
 	}
 	return strings.Join(lines, "\n")
 }
