@@ -36,3 +36,11 @@ func (o *output) print(c *cobra.Command, v any, text func() string) error {
 	}
 	return nil
 }
+
+// count is a number of things.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
