@@ -115,8 +115,8 @@ func parseUser(s string) (service.UserID, error) {
 	return service.UserID(n), nil
 }
 
-func parseUsers(list string) ([]service.UserID, error) {
-	var users []service.UserID
+func parseUsers(list string) ([]codec.ID, error) {
+	var users []codec.ID
 	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
@@ -125,7 +125,7 @@ func parseUsers(list string) ([]service.UserID, error) {
 		if err != nil {
 			return nil, &codedError{exitUsage, err}
 		}
-		users = append(users, u)
+		users = append(users, codec.ID(u))
 	}
 	return users, nil
 }

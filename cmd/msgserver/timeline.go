@@ -102,16 +102,22 @@ func entryLine(label codec.Label, content any) string {
 		}
 		return fmt.Sprintf("%s  #%d  * %d %s group %s", clock(e.UpdateDate), e.Seq, e.UserID.ID, verb, quote(e.GroupName))
 	case *codec.MembersBody:
-		verb := map[codec.Label]string{
-			codec.GroupMembersAddNoti: "added", codec.GroupMembersDelNoti: "removed", codec.DeleteGroupNoti: "dissolved the group",
-		}[label]
-		text := fmt.Sprintf("%s  #%d  * %d %s", clock(e.ServerReceiveDate), e.Seq, e.UserID, verb)
-		if len(e.MemberIDs) > 0 {
-			text += fmt.Sprintf(" %v", e.MemberIDs)
-		}
-		return text
+		return fmt.Sprintf("%s  #%d  * %d %s", clock(e.ServerReceiveDate), e.Seq, e.UserID, membersVerb(label, e))
 	}
 	return plain(string(label))
+}
+
+// membersVerb is what somebody did to the members of a group.
+func membersVerb(label codec.Label, e *codec.MembersBody) string {
+	switch {
+	case label == codec.DeleteGroupNoti:
+		return "dissolved the group"
+	case label == codec.GroupMembersDelNoti && leaves(e):
+		return "left the group"
+	case label == codec.GroupMembersDelNoti:
+		return "removed " + idList(e.MemberIDs)
+	}
+	return "added " + idList(e.MemberIDs)
 }
 
 func stateMark(state int) string {
