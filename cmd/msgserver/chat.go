@@ -193,7 +193,7 @@ func (t *chat) listen(ctx context.Context) error {
 			t.elsewhere(e)
 			continue
 		}
-		t.print("%s", entryLine(e.Label, e.Content))
+		t.print("%s", entryLine(e.Label, e.Content, clock))
 		if err := t.client.Confirm(ctx, t.with, service.StateRead, e.Seq); err != nil {
 			return err
 		}

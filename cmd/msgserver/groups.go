@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -200,7 +199,7 @@ func (g *groupsCommand) list() *cobra.Command {
 
 func groupLine(g client.Group) string {
 	return fmt.Sprintf("%s  %-22s  creator %d, %d other members, changed %s",
-		plain(g.GroupID), quote(g.GroupName), g.Creator, len(g.MemberIDs), time.UnixMilli(g.UpdateDate).Format(time.DateTime))
+		plain(g.GroupID), quote(g.GroupName), g.Creator, len(g.MemberIDs), stamp(g.UpdateDate))
 }
 
 // group adds the --group flag and gives what checks it.
