@@ -26,7 +26,7 @@ type connection struct {
 
 func (f *connection) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.addr, "addr", "127.0.0.1:3005", "address of the server")
-	c.Flags().Var(&f.user, "user", "who you are: a user id")
+	c.Flags().Var(&f.user, "user", "who you are: a user id (required)")
 	c.Flags().StringVar(&f.format, "format", "json", "format of the bodies: json or msgpack")
 	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the server")
 }
@@ -137,8 +137,8 @@ type target struct {
 }
 
 func (t *target) flags(c *cobra.Command) {
-	c.Flags().Var(&t.to, "to", "the other user: a user id")
-	c.Flags().StringVar(&t.group, "group", "", "the group: its id")
+	c.Flags().Var(&t.to, "to", "the other user: a user id (it or --group is required)")
+	c.Flags().StringVar(&t.group, "group", "", "the group: its id (it or --to is required)")
 }
 
 func (t *target) conversation() (client.Conversation, error) {

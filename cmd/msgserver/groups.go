@@ -22,13 +22,8 @@ func newGroups() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "groups",
 		Short: "Create, list and change groups",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	g := &groupsCommand{}
 	cmd.AddCommand(g.create(), g.list(), g.info(), g.update(), g.delete(),
@@ -173,7 +168,7 @@ func (g *groupsCommand) create() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the group's name")
+	cmd.Flags().StringVar(&name, "name", "", "the group's name (required)")
 	cmd.Flags().StringVar(&members, "members", "", "user ids, separated by commas")
 	return cmd
 }
@@ -204,7 +199,7 @@ func groupLine(g client.Group) string {
 
 // group adds the --group flag and gives what checks it.
 func groupFlag(cmd *cobra.Command) func() (string, error) {
-	id := cmd.Flags().String("group", "", "the group's id")
+	id := cmd.Flags().String("group", "", "the group's id (required)")
 	return func() (string, error) {
 		if *id == "" {
 			return "", usageError("--group is missing: the group's id")
@@ -232,7 +227,7 @@ func (g *groupsCommand) info() *cobra.Command {
 func (g *groupsCommand) members(name, short string, label codec.Label) *cobra.Command {
 	cmd := &cobra.Command{Use: name + " --user ID --group ID --members ID,ID…", Short: short, Args: noArgs}
 	group := groupFlag(cmd)
-	members := cmd.Flags().String("members", "", "user ids, separated by commas")
+	members := cmd.Flags().String("members", "", "user ids, separated by commas (required)")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		id, err := group()
 		if err != nil {
@@ -253,10 +248,10 @@ func (g *groupsCommand) members(name, short string, label codec.Label) *cobra.Co
 func (g *groupsCommand) update() *cobra.Command {
 	cmd := &cobra.Command{Use: "update --user ID --group ID [--name NAME] [--head-image URL] [--creator ID]", Short: "Change a group that you created", Args: noArgs}
 	group := groupFlag(cmd)
-	name := cmd.Flags().String("name", "", "the new name")
-	image := cmd.Flags().String("head-image", "", `the address of the new picture; "" for none`)
+	name := cmd.Flags().String("name", "", "the new name (default: it stays)")
+	image := cmd.Flags().String("head-image", "", `the address of the new picture; "" for none (default: it stays)`)
 	var creator userFlag
-	cmd.Flags().Var(&creator, "creator", "the member who becomes the creator")
+	cmd.Flags().Var(&creator, "creator", "the member who becomes the creator (default: it stays)")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		id, err := group()
 		if err != nil {

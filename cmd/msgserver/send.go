@@ -47,6 +47,6 @@ func newSend() *cobra.Command {
 	conn.flags(cmd)
 	to.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().StringVar(&msgID, "msg-id", "", "your own id of the message: sending it again stores it once")
+	cmd.Flags().StringVar(&msgID, "msg-id", "", "your own id of the message: sending it again stores it once (default: a new one)")
 	return cmd
 }

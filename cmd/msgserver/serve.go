@@ -49,7 +49,7 @@ func newServe() *cobra.Command {
 	f.TextVar(&s.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
 
-	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever")
+	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever (default 0)")
 
 	f.DurationVar(&s.cfg.BindTimeout, "bind-timeout", 10*time.Second, "a connection must be bound by then")
 	f.DurationVar(&s.cfg.IdleTimeout, "idle-timeout", 180*time.Second, "a silent connection is closed after this; 0 never")

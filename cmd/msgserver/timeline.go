@@ -45,9 +45,9 @@ func newHistory() *cobra.Command {
 	conn.flags(cmd)
 	in.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most; 0: the server's default")
-	cmd.Flags().Uint64Var(&before, "before", 0, "only entries before this seq")
-	cmd.Flags().Uint64Var(&after, "after", 0, "only entries after this seq")
+	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
+	cmd.Flags().Uint64Var(&before, "before", 0, "only entries before this seq; 0: the newest (default 0)")
+	cmd.Flags().Uint64Var(&after, "after", 0, "only entries after this seq, oldest first; 0 begins with the first (default: the newest entries)")
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func newOffline() *cobra.Command {
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most; 0: the server's default")
+	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
 	return cmd
 }
 
@@ -260,8 +260,8 @@ func newSessions() *cobra.Command {
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "conversations at most; 0: the server's default")
-	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that gave this")
+	cmd.Flags().IntVar(&limit, "limit", 0, "conversations at most, up to 200; 0: the server's default, which is 50")
+	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that gave this (default: the most recent)")
 	return cmd
 }
 
