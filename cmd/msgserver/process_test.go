@@ -338,6 +338,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad user", []string{"send", "--user", "-1", "--to", "2", "hi"}, exitUsage, "user id"},
 		{"bad output", []string{"version", "-o", "xml"}, exitUsage, "json"},
 		{"not loopback", []string{"serve", "--listen", "0.0.0.0:0", "--data", "unused"}, exitFailed, "--allow-insecure"},
+		{"invalid port, not loopback's fault", []string{"serve", "--listen", "127.0.0.1:99999", "--data", "unused"}, exitFailed, "invalid"},
 		{"help", []string{}, 0, ""},
 		{"version", []string{"version", "-o", "json"}, 0, ""},
 	} {
