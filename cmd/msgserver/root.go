@@ -36,6 +36,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(),
 		newBackup(), newRestore(), newDB(), newBench(), newVersion())
 	sayDefaults(root)
+	completeAll(root)
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Args = checkHelp
