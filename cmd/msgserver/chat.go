@@ -40,7 +40,7 @@ func newChat() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			talk := &chat{with: conv, out: c.OutOrStdout()}
+			talk := &chat{with: conv, person: isTerminal(c.InOrStdin()), out: c.OutOrStdout()}
 			return talk.run(ctx, &conn, c.InOrStdin())
 		},
 	}
@@ -56,8 +56,10 @@ const chatHelp = `  /quit    ends, as the end of the input does
 
 // chat is a conversation on a terminal.
 type chat struct {
+	// Static.
 	client *client.Client
 	with   client.Conversation
+	person bool // types on a terminal, and sees what comes of it
 
 	mu     sync.Mutex
 	out    io.Writer // guarded by mu
@@ -113,8 +115,14 @@ type typed struct {
 	err  error
 }
 
+// typedMax is where the line discipline of Linux cuts a line, in bytes: MAX_CANON with the end of the line.
+const typedMax = 4095
+
 // take does what a line says; quit reports whether it was the last one.
 func (t *chat) take(ctx context.Context, line typed) (quit bool, err error) {
+	if t.person && len(line.text) == typedMax {
+		t.print("terminals give only the first %d bytes of a line: 'send … -' reads longer texts", typedMax)
+	}
 	switch command := strings.TrimSpace(line.text); {
 	case errors.Is(line.err, errTooLong):
 		t.refused("", line.err)
@@ -144,8 +152,8 @@ func (t *chat) leave(ctx context.Context, conn *connection) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unsent > 0 {
-		return fmt.Errorf("%s not sent: see above", count(t.unsent, "message was", "messages were"))
+	if t.unsent > 0 && !t.person {
+		return fmt.Errorf("%s not sent: the output says why", count(t.unsent, "message was", "messages were"))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 )
 
@@ -38,4 +39,14 @@ func (l lineReader) next() (string, error) {
 		text := strings.TrimSuffix(line.String(), "\n")
 		return strings.TrimSuffix(text, "\r"), nil
 	}
+}
+
+// isTerminal reports whether somebody may be typing what in gives.
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
