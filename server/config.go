@@ -122,7 +122,7 @@ func connCeiling() (int, error) {
 	return int(min(fds.Cur, 1<<22)) - reservedFDs, nil
 }
 
-// checkListen refuses addresses that other machines reach.
+// checkListen refuses addresses that are none, and those that other machines reach.
 func (c Config) checkListen() error {
 	err := c.checkLoopback("listen", c.Listen, "nobody is authenticated, so anyone who can reach it could speak as any user")
 	if err == nil && c.Admin != "" {
@@ -132,9 +132,12 @@ func (c Config) checkListen() error {
 }
 
 func (c Config) checkLoopback(flag, addr, why string) error {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("the %s address %q is not host:port: %w", flag, addr, err)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("the port of --%s %q is invalid: it is a number from 0, which takes a free one, to 65535", flag, addr)
 	}
 	if c.AllowInsecure || host == "localhost" {
 		return nil

@@ -143,23 +143,30 @@ func work[R any, P interface {
 				return
 			}
 			result, err := handle(s.srv, ctx, caller, req)
-			s.respond(answer, format, label, req.Task(), result, err)
+			frame, k := s.response(answer, format, label, req.Task(), result, err)
+			caller.Reads.End() // before the client knows, who may ask at once for more
+			s.queue(frame, k, false)
 		}}, codec.Unmarshal(format, f.Body, req)
 	})
 }
 
 // respond sends the response to a request.
 func (s *session) respond(k kind, f codec.Format, label codec.Label, task codec.TaskID, result any, err error) {
+	frame, k := s.response(k, f, label, task, result, err)
+	s.queue(frame, k, false)
+}
+
+// response is the frame of the response to a request, and its kind: errors are small.
+func (s *session) response(k kind, f codec.Format, label codec.Label, task codec.TaskID, result any, err error) ([]byte, kind) {
 	if err == nil {
 		frame, encodeErr := codec.AppendResponse(nil, f, label, task, result)
 		if encodeErr == nil {
-			s.queue(frame, k, false)
-			return
+			return frame, k
 		}
 		err = service.Errorf(service.TooLarge, "the answer would be larger than a frame may be: ask for less")
 	}
 	e := s.report(string(label), err)
-	s.queue(codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message), ack, false)
+	return codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message), ack
 }
 
 // refuse answers a request whose body was not decoded, or did not decode.

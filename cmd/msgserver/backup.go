@@ -61,7 +61,7 @@ func newBackup() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "the file to make")
+	cmd.Flags().StringVar(&to, "to", "", "the file to make (required)")
 	cmd.Flags().StringVar(&admin, "admin", "127.0.0.1:3007", "admin address of the running server")
 	cmd.Flags().StringVar(&data, "data", "", "data directory of a stopped server, instead of --admin")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
@@ -160,7 +160,7 @@ func newRestore() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "the backup")
+	cmd.Flags().StringVar(&from, "from", "", "the backup (required)")
 	cmd.Flags().StringVar(&data, "data", "./data", "the data directory")
 	out.flags(cmd)
 	return cmd

@@ -15,13 +15,8 @@ func newDB() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
 		Short: "Check, measure or compact the data of a stopped server",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	cmd.AddCommand(
 		dbCommand("check", "Verify structure, checksums, seqs and index", storage.Check, func(r storage.Report) string {

@@ -51,7 +51,7 @@ func newServe() *cobra.Command {
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
 
 	f.BoolVar(&s.accept, "accept-journal-loss", false, "when the journal is missing, damaged or another database's, set it aside and lose what was in it only")
-	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever")
+	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever (default 0)")
 
 	f.DurationVar(&s.cfg.BindTimeout, "bind-timeout", 10*time.Second, "a connection must be bound by then")
 	f.DurationVar(&s.cfg.IdleTimeout, "idle-timeout", 180*time.Second, "a silent connection is closed after this; 0 never")
