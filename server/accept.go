@@ -72,7 +72,9 @@ func (n *network) acceptAll() {
 		if err == nil {
 			// gnet takes the name of an IPv6 zone for a buffer of its own and would write into it.
 			for _, addr := range []net.Addr{c.LocalAddr(), c.RemoteAddr()} {
-				addr.(*net.TCPAddr).Zone = ""
+				if tcp, ok := addr.(*net.TCPAddr); ok {
+					tcp.Zone = ""
+				}
 			}
 			_, err = n.loops.EnrollContext(c, nil)
 		}

@@ -356,6 +356,7 @@ func TestAStalledReaderOfAnyEndpointStayed(t *testing.T) {
 	n := start(t, server.Config{Admin: "127.0.0.1:0"})
 	for _, path := range []string{"/stats", "/debug/pprof/goroutine?debug=2", "/nothing"} {
 		c := dialAdmin(t, n)
+		c.SetDeadline(time.Now().Add(6 * patience)) // until the buffers are full, thousands of answers are made
 		requests := []byte(strings.Repeat("GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 100))
 		var err error
 		for err == nil {

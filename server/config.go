@@ -30,7 +30,7 @@ type Config struct {
 	PendingBytes    int // bytes of pushes that may wait for one client, before more are dropped for it, and of everything before its next request is begun; default 1 MiB
 	AckBytes        int // bytes of acknowledgements that may wait for one client before it is closed; default 4 MiB
 	WaitingBytes    int // bytes that may wait for all clients that do not read; default a fifth of the memory there is
-	ReadBytes       int // bytes that all reading requests in progress may hold; default a sixteenth of the memory there is, 64 MiB to 1 GiB
+	ReadBytes       int // bytes that all reading requests in progress may hold; default a thirty-second of the memory there is, 64 to 512 MiB
 	InFlight        int // messages and receipts of one connection that are not answered yet; default 8,192
 	Queue           int // requests of one connection that wait for a worker; default 64
 	Workers         int // goroutines that read from the store; default 16
@@ -50,8 +50,7 @@ type About struct {
 	FileSystem string `json:"fileSystem,omitempty"` // of the data, such as ext4
 }
 
-// reservedFDs is what the process keeps for files, the admin endpoints and gnet itself. Running out of
-// descriptors ends gnet.Run silently, so connections stop well below.
+// reservedFDs is what the process keeps for files, the admin endpoints and gnet itself.
 const reservedFDs = 1024
 
 func (c Config) withDefaults() (Config, error) {
@@ -79,7 +78,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.ConnsPerUser, 8}, {&c.FrameBeforeBind, 4 << 10}, {&c.FrameAfterBind, 256 << 10},
 		{&c.PendingBytes, 1 << 20}, {&c.AckBytes, 4 << 20}, {&c.WaitingBytes, memory / 5},
-		{&c.ReadBytes, min(max(memory/16, 64<<20), 1<<30)}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
+		{&c.ReadBytes, min(max(memory/32, 64<<20), 512<<20)}, {&c.InFlight, 8192}, {&c.Queue, 64}, {&c.Workers, 16},
 	} {
 		if *n.field <= 0 {
 			*n.field = n.value
@@ -123,7 +122,7 @@ func connCeiling() (int, error) {
 	return int(min(fds.Cur, 1<<22)) - reservedFDs, nil
 }
 
-// checkListen refuses addresses that other machines reach.
+// checkListen refuses addresses that are none, and those that other machines reach.
 func (c Config) checkListen() error {
 	err := c.checkLoopback("listen", c.Listen, "nobody is authenticated, so anyone who can reach it could speak as any user")
 	if err == nil && c.Admin != "" {
@@ -133,9 +132,12 @@ func (c Config) checkListen() error {
 }
 
 func (c Config) checkLoopback(flag, addr, why string) error {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("the %s address %q is not host:port: %w", flag, addr, err)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("the port of --%s %q is invalid: it is a number from 0, which takes a free one, to 65535", flag, addr)
 	}
 	if c.AllowInsecure || host == "localhost" {
 		return nil

@@ -41,7 +41,7 @@ func (s *session) bind(f codec.Frame) {
 		s.srv.stats.Binds.Add(1)
 	}
 	if !req.TaskID.IsZero() {
-		result := &codec.Bound{UserID: codec.ID(user), ServerDate: s.srv.cfg.Clock().UnixMilli()}
+		result := &codec.Bound{UserID: codec.ID(user), ServerDate: s.srv.cfg.Clock().UnixMilli(), Epoch: s.srv.epoch()}
 		s.respond(ack, f.Format, codec.GetUserID, req.TaskID, result, nil)
 	}
 	if first {

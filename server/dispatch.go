@@ -93,39 +93,32 @@ func (s *session) request(label codec.Label, f codec.Frame) {
 // largeBody is the size from which on a worker decodes a body: it would hold the loop.
 const largeBody = 16 << 10
 
-// decoded is a request of any label but message, and what answers it.
-type decoded struct {
-	run     func(ctx context.Context)
-	receipt bool
-}
-
 // ask has a worker do what decode makes of the frame. Bodies that are not large are decoded here, on the loop,
 // which copies what is kept of them.
-func (s *session) ask(f codec.Frame, decode func(codec.Frame) (decoded, error)) {
+func (s *session) ask(f codec.Frame, decode func(codec.Frame) (task, error)) {
 	if len(f.Body) > largeBody {
 		s.askLater(f, decode)
 		return
 	}
-	d, err := decode(f)
+	t, err := decode(f)
 	if err != nil {
 		s.undecodable(f, err)
 		return
 	}
-	if err := s.enqueue(task{run: d.run, receipt: d.receipt}); err != nil {
+	if err := s.enqueue(t); err != nil {
 		s.refuse(f, err)
 	}
 }
 
 // askLater has a worker decode the frame first.
-func (s *session) askLater(f codec.Frame, decode func(codec.Frame) (decoded, error)) {
+func (s *session) askLater(f codec.Frame, decode func(codec.Frame) (task, error)) {
 	f.Label, f.Body = bytes.Clone(f.Label), bytes.Clone(f.Body)
-	err := s.enqueue(task{bytes: len(f.Body), run: func(ctx context.Context) {
-		d, err := decode(f)
+	err := s.enqueue(task{bytes: len(f.Body), decode: func() (task, bool) {
+		t, err := decode(f)
 		if err != nil {
 			s.undecodable(f, err)
-			return
 		}
-		d.run(ctx)
+		return t, err == nil
 	}})
 	if err != nil {
 		s.fail(f.Format, codec.Label(f.Label), codec.QuickTaskID(f.Format, f.Body), "", err)
@@ -139,34 +132,41 @@ func work[R any, P interface {
 	*R
 	codec.Asked
 }](s *session, label codec.Label, f codec.Frame, handle func(*Server, context.Context, service.Caller, P) (any, error)) {
-	s.ask(f, func(f codec.Frame) (decoded, error) {
+	s.ask(f, func(f codec.Frame) (task, error) {
 		req, format := P(new(R)), f.Format
-		return decoded{run: func(ctx context.Context) {
+		return task{run: func(ctx context.Context) {
 			caller := s.caller(req.Claim())
 			caller.Reads = s.srv.reads.Begin()
 			defer caller.Reads.End()
-			if s.srv.overBudget() {
+			if s.srv.farOverBudget() {
 				s.respond(ack, format, label, req.Task(), nil, errOverBudget)
 				return
 			}
 			result, err := handle(s.srv, ctx, caller, req)
-			s.respond(answer, format, label, req.Task(), result, err)
+			frame, k := s.response(answer, format, label, req.Task(), result, err)
+			caller.Reads.End() // before the client knows, who may ask at once for more
+			s.queue(frame, k, false)
 		}}, codec.Unmarshal(format, f.Body, req)
 	})
 }
 
 // respond sends the response to a request.
 func (s *session) respond(k kind, f codec.Format, label codec.Label, task codec.TaskID, result any, err error) {
+	frame, k := s.response(k, f, label, task, result, err)
+	s.queue(frame, k, false)
+}
+
+// response is the frame of the response to a request, and its kind: errors are small.
+func (s *session) response(k kind, f codec.Format, label codec.Label, task codec.TaskID, result any, err error) ([]byte, kind) {
 	if err == nil {
 		frame, encodeErr := codec.AppendResponse(nil, f, label, task, result)
 		if encodeErr == nil {
-			s.queue(frame, k, false)
-			return
+			return frame, k
 		}
 		err = service.Errorf(service.TooLarge, "the answer would be larger than a frame may be: ask for less")
 	}
 	e := s.report(string(label), err)
-	s.queue(codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message), ack, false)
+	return codec.AppendErrorResponse(nil, f, label, task, int(e.Code), e.Message), ack
 }
 
 // refuse answers a request whose body was not decoded, or did not decode.

@@ -39,7 +39,7 @@ func (e *engine) OnClose(c gnet.Conn, _ error) gnet.Action {
 	e.srv.stats.Conns.Add(-1)
 	if s, ok := c.Context().(*session); ok {
 		s.markClosed()
-		s.uncount()
+		s.recount(0, 0)
 		if s.bound.Load() {
 			e.srv.hub.remove(s)
 		}

@@ -35,6 +35,18 @@ func TestListenAddressMustBeLoopback(t *testing.T) {
 	}
 }
 
+// TestAnInvalidPortIsSaidToBeOne: it was asked whether another server runs there.
+func TestAnInvalidPortIsSaidToBeOne(t *testing.T) {
+	for _, port := range []string{"99999", "65536", "-1", "http x", "3005x"} {
+		for _, cfg := range []server.Config{{Listen: "127.0.0.1:" + port}, {Admin: "127.0.0.1:" + port}, {Listen: "0.0.0.0:" + port, AllowInsecure: true}} {
+			_, err := server.New(cfg, nil, zap.NewNop())
+			if err == nil || !strings.Contains(err.Error(), "invalid") || !strings.Contains(err.Error(), "65535") || strings.Contains(err.Error(), "another") {
+				t.Errorf("%s: %v", port, err)
+			}
+		}
+	}
+}
+
 func TestASecondServerOnThePortFails(t *testing.T) {
 	n := start(t, server.Config{})
 	second, err := server.New(server.Config{Listen: n.Addr()}, nil, zap.NewNop())

@@ -22,6 +22,7 @@ const coalesce = 64 << 10
 const (
 	lookSoon = time.Millisecond
 	lookLate = 50 * time.Millisecond
+	lookCost = 2 * time.Microsecond // for each session, several times what it takes: many slow clients do not fill the loop
 )
 
 // loop is what belongs to one event loop of gnet: the sessions with frames to write, and scratch space.
@@ -40,9 +41,11 @@ type loop struct {
 	look    time.Duration // until the loop looks at the parked again
 
 	mu     sync.Mutex
-	dirty  []*session // guarded by mu: sessions with frames that nobody has written yet
-	called bool       // guarded by mu: Run is on its way
-	timed  bool       // guarded by mu: a timer will call Run
+	dirty  []*session    // guarded by mu: sessions with frames that nobody has written yet
+	called bool          // guarded by mu: Run is on its way
+	timer  *time.Timer   // guarded by mu: calls ring
+	timed  bool          // guarded by mu: timer is set
+	waits  time.Duration // guarded by mu: what it was set to
 }
 
 // add has the loop write what s has waiting. It may be called from anywhere.
@@ -77,11 +80,7 @@ func (l *loop) Run(context.Context) error {
 		l.visitParked()
 	}
 	for _, s := range dirty {
-		if s.flush(l) && !s.parked {
-			s.parked = true
-			l.parked = append(l.parked, s)
-			l.look = lookSoon
-		}
+		l.serve(s)
 	}
 	clear(dirty)
 	l.spare = dirty[:0]
@@ -90,6 +89,15 @@ func (l *loop) Run(context.Context) error {
 	}
 	l.setTimer()
 	return nil
+}
+
+// serve writes what waits for a session, and remembers it if something is left.
+func (l *loop) serve(s *session) {
+	if s.flush(l) && !s.parked {
+		s.parked = true
+		l.parked = append(l.parked, s)
+		l.look = lookSoon
+	}
 }
 
 // visitParked tries the sessions whose sockets were full again. While none of them moves it looks less often.
@@ -112,22 +120,36 @@ func (l *loop) visitParked() {
 
 // setTimer has Run come again if there are sessions parked.
 func (l *loop) setTimer() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.parked) == 0 || l.timed {
+	if len(l.parked) == 0 {
 		return
 	}
-	l.timed = true
-	time.AfterFunc(max(l.look, lookSoon), func() {
-		l.mu.Lock()
-		l.timed = false
-		l.mu.Unlock()
-		l.call()
-	})
+	wait := max(l.look, lookSoon, time.Duration(len(l.parked))*lookCost)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.timer == nil:
+		l.timer = time.AfterFunc(wait, l.ring)
+	case !l.timed:
+		l.timer.Reset(wait)
+	case wait < l.waits && l.timer.Stop(): // somebody new is parked, and it is set for later
+		l.timer.Reset(wait)
+	default:
+		return
+	}
+	l.timed, l.waits = true, wait
+}
+
+// ring has Run visit the parked sessions.
+func (l *loop) ring() {
+	l.mu.Lock()
+	l.timed = false
+	l.mu.Unlock()
+	l.call()
 }
 
 // relieve makes what waits for all connections fit into its budget again: of this loop's, those for which most
-// waits lose their pushes first. Where pushes are not enough, those who do not read their answers are closed.
+// waits lose their pushes first. Where no pushes are left to be dropped, here and on other loops, and it is still
+// far too much, those who take nothing at the moment are closed.
 func (l *loop) relieve() {
 	slices.SortFunc(l.parked, func(a, b *session) int { return cmp.Compare(b.counted, a.counted) })
 	for _, s := range l.parked {
@@ -139,13 +161,18 @@ func (l *loop) relieve() {
 		}
 	}
 	for _, s := range l.parked {
-		if !l.srv.overBudget() || s.counted <= fairShare {
+		if !l.srv.farOverBudget() || l.srv.waitingPushes.Load() > 0 {
 			return
 		}
-		s.slow("the memory for what waits is used up")
-		s.uncount()
+		if s.stuckFor() >= ticksOf(closeStuck) {
+			s.slow("the memory for what waits is used up")
+			s.recount(0, 0)
+		}
 	}
 }
+
+// closeStuck is how long somebody has taken nothing who is closed when memory runs out.
+const closeStuck = time.Second
 
 // write writes pieces in one go and returns their bytes.
 func (l *loop) write(s *session, pieces [][]byte) (n int) {

@@ -35,7 +35,9 @@ type Server struct {
 	admin   *admin
 	pool    *pool
 
-	reads *service.Budget // what reading requests hold
+	reads         *service.Budget // what reading requests hold
+	bodies        *service.Budget // bodies that are not decoded yet
+	waitingPushes atomic.Int64    // of Stats.WaitingBytes, those of pushes
 
 	sessionID atomic.Uint64
 	draining  atomic.Bool
@@ -58,7 +60,7 @@ func New(cfg Config, store service.Store, log *zap.Logger) (*Server, error) {
 		cfg: cfg, log: log, store: store, wheel: newWheel(), loops: map[gnet.EventLoop]*loop{},
 		booted: make(chan struct{}), fatal: make(chan error, 1),
 	}
-	srv.reads = service.NewBudget(cfg.ReadBytes)
+	srv.reads, srv.bodies = service.NewBudget(cfg.ReadBytes), service.NewBudget(cfg.ReadBytes/4)
 	srv.hub = newHub(&srv.stats)
 	srv.service = service.New(store, srv.hub, cfg.Limits, cfg.Clock)
 	return srv, nil
@@ -103,7 +105,7 @@ func (srv *Server) Run(ctx context.Context) (err error) {
 		}
 		defer srv.admin.close()
 	}
-	srv.pool = newPool(srv.cfg.Workers, srv.cfg.MaxConns, srv.cfg.RequestTimeout)
+	srv.pool = newPool(srv.cfg.Workers, srv.cfg.RequestTimeout)
 	defer srv.pool.stop()
 
 	background, stop := context.WithCancel(context.Background())
@@ -121,7 +123,12 @@ func (srv *Server) Run(ctx context.Context) (err error) {
 		return err
 	case <-ctx.Done():
 		srv.shutdown()
-		return nil
+		select {
+		case err := <-srv.fatal: // the store failed meanwhile
+			return err
+		default:
+			return nil
+		}
 	}
 }
 
@@ -136,6 +143,18 @@ func (srv *Server) shutdown() {
 		srv.log.Warn("drain timeout: cutting off requests without an answer", zap.Int64("requests", left))
 	}
 	srv.flushLoops(deadline.Add(time.Second))
+	srv.endAll()
+}
+
+// endAll closes our side of every connection and waits a moment for the clients to close theirs: to close with
+// something unread would take from them what is still on its way.
+func (srv *Server) endAll() {
+	srv.hub.each((*session).end)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for end := time.Now().Add(lingerTime); srv.stats.Conns.Load() > 0 && time.Now().Before(end); {
+		<-poll.C
+	}
 }
 
 func (srv *Server) announceDrain() {
@@ -253,6 +272,11 @@ func (srv *Server) overBudget() bool {
 	return srv.stats.WaitingBytes.Load() > int64(srv.cfg.WaitingBytes)
 }
 
+// farOverBudget is overBudget with a quarter more, which answers may take that are on their way already.
+func (srv *Server) farOverBudget() bool {
+	return srv.stats.WaitingBytes.Load() > int64(srv.cfg.WaitingBytes)*5/4
+}
+
 // canConnect reports whether a new client would be taken now.
 func (srv *Server) canConnect() bool {
 	return !srv.draining.Load() && srv.stats.Conns.Load() < int64(srv.cfg.MaxConns) && srv.storeHealthy()
@@ -262,6 +286,14 @@ func (srv *Server) canConnect() bool {
 func (srv *Server) storeHealthy() bool {
 	h, ok := srv.store.(interface{ Healthy() bool })
 	return !ok || h.Healthy()
+}
+
+// epoch is the store's, if it has one.
+func (srv *Server) epoch() string {
+	if e, ok := srv.store.(interface{ Epoch() string }); ok {
+		return e.Epoch()
+	}
+	return ""
 }
 
 func (srv *Server) loopOf(events gnet.EventLoop) *loop {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,6 +30,7 @@ type session struct {
 	handed    uint64 // bytes given to the network engine
 	taken     uint64 // of them, those that the socket had taken when it was looked at last
 	counted   int    // bytes of this connection in Stats.WaitingBytes
+	pushes    int    // of them, those of pushes, in Server.waitingPushes
 	unacked   int    // bytes that the kernel had and the client had not acknowledged, when it was asked last
 	parked    bool   // it is in loop.parked
 
@@ -61,9 +63,6 @@ func (s *session) push(frame []byte) bool { return s.queue(frame, push, false) }
 
 // acknowledge queues the answer to something that cost little, as messages do.
 func (s *session) acknowledge(frame []byte) { s.queue(frame, ack, false) }
-
-// answer queues the answer of a worker.
-func (s *session) answer(frame []byte) { s.queue(frame, answer, false) }
 
 // sendLast queues a frame and has the connection closed behind it. It reports false if it is closing already.
 func (s *session) sendLast(frame []byte) bool { return s.queue(frame, answer, true) }
@@ -168,29 +167,55 @@ func (s *session) pause() (left bool) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		s.uncount()
+		s.recount(0, 0)
 		return false
 	}
 	s.buffered = s.conn.OutboundBuffered()
 	if s.buffered > 0 {
 		s.srv.stats.Dropped.Add(int64(s.out.trim(s.srv.cfg.PendingBytes)))
 	}
-	left = s.buffered > 0 || len(s.out.frames) > 0
+	left = s.buffered > 0 || !s.out.empty()
 	waits := s.out.size() + s.buffered
 	s.scheduled = left
 	if s.requests.gated && waits <= s.srv.cfg.PendingBytes {
 		s.resume()
 	}
-	taken := s.handed - uint64(s.buffered)
+	taken, pushes := s.handed-uint64(s.buffered), s.out.bytes[push]
 	s.mu.Unlock()
 	s.noteProgress(left, taken)
 	s.taken = taken
 	if !left {
-		waits = 0
+		waits, pushes = 0, 0
 	}
-	s.srv.stats.WaitingBytes.Add(int64(waits - s.counted))
-	s.counted = waits
+	s.recount(waits, pushes)
 	return left
+}
+
+// stuckFor is for how many ticks the client has taken nothing although something waits.
+func (s *session) stuckFor() int64 {
+	since := s.stuckAt.Load()
+	if since == 0 {
+		return 0
+	}
+	return s.srv.wheel.now() - since
+}
+
+// judge closes the connection if its client still takes nothing. It looks first: it may have been our loop that did
+// not look for so long.
+func (s *session) judge() {
+	_ = s.loop.events.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
+		if s.loop.serve(s); s.stuckFor() >= ticksOf(s.srv.cfg.SlowTimeout) {
+			s.slow("it reads nothing")
+		}
+		return nil
+	}))
+}
+
+// recount notes what waits for this connection in what waits for all; on the loop only.
+func (s *session) recount(waits, pushes int) {
+	s.srv.stats.WaitingBytes.Add(int64(waits - s.counted))
+	s.srv.waitingPushes.Add(int64(pushes - s.pushes))
+	s.counted, s.pushes = waits, pushes
 }
 
 // noteProgress notes since when the client has taken nothing although something waits.
@@ -209,12 +234,6 @@ func (s *session) noteProgress(left bool, taken uint64) {
 			s.stuckAt.Store(now)
 		}
 	}
-}
-
-// uncount takes a connection that is closed out of what waits for all; on the loop only.
-func (s *session) uncount() {
-	s.srv.stats.WaitingBytes.Add(int64(-s.counted))
-	s.counted = 0
 }
 
 // shed throws away the pushes that wait. It returns how many bytes that were.
@@ -253,8 +272,9 @@ func (s *session) markClosed() bool {
 	}
 	s.closed = true
 	s.srv.stats.Waiting.Add(-int64(len(s.requests.tasks)))
-	s.srv.reads.Give(s.requests.bytes)
-	s.out, s.requests = outbox{}, requests{busy: s.requests.busy, receipts: s.requests.receipts}
+	s.srv.bodies.Give(s.requests.bytes)
+	s.srv.drop(s)
+	s.out, s.requests = outbox{}, requests{receipts: s.requests.receipts}
 	return true
 }
 
@@ -262,6 +282,19 @@ func (s *session) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed
+}
+
+// end has the connection closed behind what waits.
+func (s *session) end() {
+	s.mu.Lock()
+	add := !s.closed && !s.last && !s.scheduled
+	s.last = true
+	s.scheduled = s.scheduled || add
+	s.mu.Unlock()
+	s.deaf.Store(true)
+	if add {
+		s.loop.add(s)
+	}
 }
 
 // linger ends the connection gently, on the loop: our side is closed, and what the client still sends is

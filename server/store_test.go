@@ -69,3 +69,24 @@ func (s *stalledChanges) ChangeGroup(_ service.GroupChange, done func(service.Gr
 		done(service.GroupChanged{}, service.ErrBusy)
 	}()
 }
+
+// stalledReads has no conversations, and says so when it is released.
+type stalledReads struct {
+	service.Store
+	reads   atomic.Int32
+	release chan struct{}
+}
+
+func (s *stalledReads) Conversations(context.Context, service.UserID, service.Cursor, int) ([]service.ConvRef, service.Cursor, error) {
+	s.reads.Add(1)
+	<-s.release
+	return nil, "", nil
+}
+
+func (s *stalledReads) Heads(context.Context, []service.ConvID) ([]service.Head, error) {
+	return nil, nil
+}
+
+func (s *stalledReads) Marks(context.Context, service.UserID, []service.ConvID) ([]service.Marks, error) {
+	return nil, nil
+}

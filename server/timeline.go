@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 
 	"github.com/msgserver/msgserver/codec"
 	"github.com/msgserver/msgserver/service"
@@ -51,9 +52,9 @@ func (srv *Server) queryMessageInfo(ctx context.Context, c service.Caller, r *co
 
 // confirm is messageStatus: it is answered when the receipt is on the disk, while the worker goes on with others.
 func (s *session) confirm(f codec.Frame) {
-	s.ask(f, func(f codec.Frame) (decoded, error) {
+	s.ask(f, func(f codec.Frame) (task, error) {
 		req, format := &codec.StatusRequest{}, f.Format
-		return decoded{receipt: true, run: func(ctx context.Context) {
+		return task{receipt: true, run: func(ctx context.Context) {
 			s.runConfirm(ctx, format, req)
 		}}, codec.Unmarshal(format, f.Body, req)
 	})
@@ -70,11 +71,23 @@ func (s *session) runConfirm(ctx context.Context, f codec.Format, req *codec.Sta
 		return
 	}
 	s.receiptBegins()
+	var end sync.Once // also after a panic, which ends the connection
+	settle := func() {
+		end.Do(func() {
+			s.Settle()
+			s.receiptEnds()
+		})
+	}
 	done := func(err error) {
 		answer(err)
-		s.Settle()
-		s.receiptEnds()
+		settle()
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			settle()
+			panic(r)
+		}
+	}()
 	err := s.srv.service.Confirm(ctx, s.caller(req.UserID), service.Confirmation{
 		Where: where(req.SessionID, req.PeerID), State: state(req.State), MsgIDs: req.MsgIDs, Seq: service.Seq(req.Seq),
 	}, done)

@@ -13,6 +13,7 @@ const (
 	tick       = 50 * time.Millisecond
 	wheelSlots = 1024 // 51 s: whoever waits longer is looked at on the way
 	lingerTime = time.Second
+	maxTurn    = 20 // ticks that are made up for when the wheel is late
 )
 
 // wheel watches the deadlines of all sessions with one goroutine: the bind, silence, frames that stay
@@ -40,7 +41,14 @@ func (w *wheel) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			w.turn(int64(time.Since(w.start) / tick))
+			// After a pause of the whole process time goes on from where it stopped: nobody was silent meanwhile
+			// who could have been heard.
+			now := int64(time.Since(w.start) / tick)
+			if pause := now - w.now() - maxTurn; pause > 0 {
+				w.start = w.start.Add(time.Duration(pause) * tick)
+				now -= pause
+			}
+			w.turn(now)
 		}
 	}
 }
@@ -91,8 +99,8 @@ func (s *session) check(now int64) (next int64, alive bool) {
 		}
 		return lingerAt + ticksOf(lingerTime), true
 	case stuck > 0 && due(stuck, cfg.SlowTimeout):
-		s.slow("it reads nothing")
-		return 0, false
+		s.judge()
+		return now + 1, true
 	case !s.bound.Load():
 		if due(s.openedAt, cfg.BindTimeout) {
 			s.expire(service.Unauthenticated, "not bound in time: send getUserId first")

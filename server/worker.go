@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"runtime"
 	"runtime/debug"
@@ -12,11 +13,13 @@ import (
 	"github.com/msgserver/msgserver/service"
 )
 
-// task is a request that may wait for the disk.
+// task is a request that may wait for the disk. Of one with a large body only decode is there at first; it gives
+// the rest.
 type task struct {
 	run     func(ctx context.Context)
 	receipt bool // the next receipt need not wait until this one is on the disk
-	bytes   int  // of a body that is not decoded yet
+	decode  func() (t task, ok bool)
+	bytes   int // of the body that decode reads
 }
 
 // requests is what a connection has asked for and no worker has answered yet. It is guarded by its session's mu.
@@ -26,6 +29,9 @@ type requests struct {
 	receipts int    // on their way to the disk: what reads has to wait for them
 	busy     bool   // a worker has the session or will have
 	gated    bool   // the first task waits for receipts, or until the client has read more
+
+	line *line         // where it waits for a worker; nil if it does not
+	at   *list.Element // in line
 }
 
 // pool runs the requests that may wait for the disk on a few goroutines. A session's requests are run one
@@ -33,15 +39,14 @@ type requests struct {
 // always a processor left for the loops.
 type pool struct {
 	timeout time.Duration
-	light   chan *session // sessions with tasks that no worker has
-	heavy   chan *session // those whose next task has a large body
-	quit    chan struct{} // closed when the workers shall end
+	light   *line // sessions with tasks that no worker has
+	heavy   *line // those whose next task has a large body
 	wg      sync.WaitGroup
 }
 
-// newPool starts the workers; at most sessions sessions can wait at once.
-func newPool(workers, sessions int, timeout time.Duration) *pool {
-	p := &pool{timeout: timeout, light: make(chan *session, sessions), heavy: make(chan *session, sessions), quit: make(chan struct{})}
+// newPool starts the workers.
+func newPool(workers int, timeout time.Duration) *pool {
+	p := &pool{timeout: timeout, light: newLine(), heavy: newLine()}
 	for range workers {
 		p.wg.Go(func() { p.run(p.light) })
 	}
@@ -51,19 +56,75 @@ func newPool(workers, sessions int, timeout time.Duration) *pool {
 	return p
 }
 
+// stop ends the workers after what they are doing. What still waits is dropped.
+func (p *pool) stop() {
+	p.light.close()
+	p.heavy.close()
+	p.wg.Wait()
+}
+
 // put has a worker come for a session, which is with none and has tasks. The caller holds its mu.
 func (p *pool) put(s *session) {
-	if s.requests.tasks[0].bytes > 0 {
-		p.heavy <- s
-	} else {
-		p.light <- s
+	s.requests.line = p.light
+	if s.requests.tasks[0].decode != nil {
+		s.requests.line = p.heavy
+	}
+	s.requests.at = s.requests.line.add(s)
+}
+
+// drop takes a session that was closed out of its line. The caller holds its mu.
+func (srv *Server) drop(s *session) {
+	if l := s.requests.line; l != nil {
+		l.remove(s.requests.at)
 	}
 }
 
-// stop ends the workers after what they are doing. What still waits is dropped.
-func (p *pool) stop() {
-	close(p.quit)
-	p.wg.Wait()
+// line is the sessions that wait for a worker. It holds each at most once, so open connections bound it.
+type line struct {
+	mu       sync.Mutex
+	waits    sync.Cond
+	sessions list.List // guarded by mu
+	closed   bool      // guarded by mu
+}
+
+func newLine() *line {
+	l := &line{}
+	l.waits.L = &l.mu
+	return l
+}
+
+func (l *line) add(s *session) *list.Element {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waits.Signal()
+	return l.sessions.PushBack(s)
+}
+
+// remove does nothing if the element was taken before.
+func (l *line) remove(e *list.Element) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sessions.Remove(e)
+}
+
+// take waits for a session; nil: the line is closed.
+func (l *line) take() *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.sessions.Len() == 0 && !l.closed {
+		l.waits.Wait()
+	}
+	if l.closed {
+		return nil
+	}
+	return l.sessions.Remove(l.sessions.Front()).(*session)
+}
+
+func (l *line) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.waits.Broadcast()
 }
 
 // maxBodies is how many bytes of bodies that are not decoded yet may wait for one connection.
@@ -82,9 +143,9 @@ func (s *session) enqueue(t task) error {
 		return nil
 	case len(w.tasks) >= s.srv.cfg.Queue:
 		return service.Errorf(service.Busy, "%d requests of this connection wait already: wait for answers before sending more", len(w.tasks))
-	case w.bytes+t.bytes > maxBodies:
-		return service.Errorf(service.Busy, "large requests of this connection wait already: wait for answers before sending more")
-	case !s.srv.reads.Take(t.bytes):
+	case w.bytes+t.bytes > maxBodies, t.bytes > 0 && s.unread() > s.srv.cfg.PendingBytes:
+		return service.Errorf(service.Busy, "large requests of this connection wait already, or answers that are not read: read before sending more")
+	case !s.srv.bodies.Take(t.bytes):
 		return service.Errorf(service.Busy, "too many large requests wait: send it again later")
 	}
 	w.tasks = append(w.tasks, t)
@@ -96,7 +157,10 @@ func (s *session) enqueue(t task) error {
 	return nil
 }
 
-// resume has a worker come for the session. The caller holds mu. There is room for every session once.
+// unread is how many bytes wait for the client. The caller holds mu.
+func (s *session) unread() int { return s.out.size() + s.buffered }
+
+// resume has a worker come for the session. The caller holds mu.
 func (s *session) resume() {
 	s.requests.gated = false
 	if !s.requests.busy && len(s.requests.tasks) > 0 {
@@ -107,7 +171,7 @@ func (s *session) resume() {
 
 // mustWait reports whether it is too early to begin t. The caller holds mu.
 func (s *session) mustWait(t *task) bool {
-	return s.requests.receipts > 0 && !t.receipt || s.out.size()+s.buffered > s.srv.cfg.PendingBytes
+	return s.requests.receipts > 0 && !t.receipt || s.unread() > s.srv.cfg.PendingBytes
 }
 
 // receiptBegins and receiptEnds surround the time that a receipt needs to get to the disk.
@@ -126,24 +190,25 @@ func (s *session) receiptEnds() {
 }
 
 // run serves sessions until the pool stops.
-func (p *pool) run(ready <-chan *session) {
-	for {
-		select {
-		case <-p.quit:
-			return
-		case s := <-ready:
-			s.runTask(p.timeout)
-		}
+func (p *pool) run(l *line) {
+	for s := l.take(); s != nil; s = l.take() {
+		s.runTask(p.timeout)
 	}
 }
 
-// runTask runs the session's oldest task and has a worker come for the next one, behind other sessions.
+// runTask runs the session's oldest task, or decodes it, and has a worker come for what is next, behind other sessions.
 func (s *session) runTask(timeout time.Duration) {
 	t, ok := s.beginTask()
 	if !ok {
 		return
 	}
+	var next task
+	more := false // next takes the place of t
 	s.guard(func() {
+		if t.decode != nil {
+			next, more = t.decode()
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		t.run(ctx)
@@ -152,14 +217,15 @@ func (s *session) runTask(timeout time.Duration) {
 	defer s.mu.Unlock()
 	w := &s.requests
 	w.busy = false
-	if len(w.tasks) == 0 { // closed meanwhile
+	if s.closed {
 		return
 	}
-	w.tasks[0] = task{}
-	w.tasks = w.tasks[1:]
 	w.bytes -= t.bytes
-	s.srv.reads.Give(t.bytes)
-	s.srv.stats.Waiting.Add(-1)
+	s.srv.bodies.Give(t.bytes)
+	if w.tasks[0] = next; !more {
+		w.tasks = w.tasks[1:]
+		s.srv.stats.Waiting.Add(-1)
+	}
 	if len(w.tasks) == 0 {
 		w.tasks = nil
 	}
@@ -171,8 +237,9 @@ func (s *session) beginTask() (t task, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &s.requests
+	w.line, w.at = nil, nil
 	if len(w.tasks) > 0 {
-		w.gated = s.mustWait(&w.tasks[0])
+		w.gated = w.tasks[0].decode == nil && s.mustWait(&w.tasks[0])
 	}
 	if len(w.tasks) == 0 || w.gated {
 		w.busy = false

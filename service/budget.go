@@ -12,12 +12,24 @@ type Budget struct {
 func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
 
 // Take takes n bytes, or reports false if they are not there.
-func (b *Budget) Take(n int) bool {
-	if b.used.Add(int64(n)) > b.limit {
-		b.used.Add(int64(-n))
-		return false
+func (b *Budget) Take(n int) bool { return b.take(n, func(used int64) bool { return used <= b.limit }) }
+
+// takeMore takes n bytes for somebody who holds some already. Who holds all that is taken gets more than there is:
+// otherwise a request that is larger than the budget would fail for ever.
+func (b *Budget) takeMore(n, held int) bool {
+	return b.take(n, func(used int64) bool { return used <= b.limit || used == int64(n+held) })
+}
+
+func (b *Budget) take(n int, fits func(used int64) bool) bool {
+	for {
+		used := b.used.Load()
+		if n > 0 && !fits(used+int64(n)) {
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+int64(n)) {
+			return true
+		}
 	}
-	return true
 }
 
 // Give gives n bytes back.
@@ -35,12 +47,12 @@ type Reading struct {
 	held   int
 }
 
-// Take is called before the bytes are read. It fails with Busy.
+// Take asks for n bytes. It fails with Busy.
 func (r *Reading) Take(n int) error {
 	if r == nil {
 		return nil
 	}
-	if !r.budget.Take(n) {
+	if !r.budget.takeMore(n, r.held) {
 		return Errorf(Busy, "too much is being read at this moment: send it again later")
 	}
 	r.held += n

@@ -40,24 +40,44 @@ func (s *Service) view(ctx context.Context, u UserID, w Where) (view, error) {
 	default:
 		return v, Errorf(Invalid, "name a conversation: the sessionId of a group, or a peerId")
 	}
-	ref, err := s.store.Conversation(ctx, u, v.conv)
-	if err != nil {
-		return v, err
-	}
-	if w.Group == "" {
-		ref.Spans = []Span{{From: 1, To: MaxSeq}}
-	}
-	if len(ref.Spans) == 0 {
-		return v, s.strangerError(ctx, w.Group)
-	}
-	v.spans = ref.Spans
+	return v, s.look(ctx, &v, w.Group)
+}
+
+// look reads the head of a conversation and then what the user may see of it, in this order: who is removed in
+// between does not see what came after. Nothing behind the head is read.
+func (s *Service) look(ctx context.Context, v *view, group string) error {
 	heads, err := s.store.Heads(ctx, []ConvID{v.conv})
 	if err != nil {
-		return v, err
+		return err
 	}
 	v.head = heads[0]
-	return v, nil
+	if group == "" {
+		v.spans = []Span{{From: 1, To: MaxSeq}}
+		return nil
+	}
+	ref, err := s.store.Conversation(ctx, v.user, v.conv)
+	if err != nil {
+		return err
+	}
+	if len(ref.Spans) == 0 {
+		return s.strangerError(ctx, group)
+	}
+	v.spans = ref.Spans
+	return nil
 }
+
+// refresh reads the spans of a view from a list again, behind its head. It reports false if the user sees nothing.
+func (s *Service) refresh(ctx context.Context, v *view) (bool, error) {
+	if _, group := v.conv.Group(); !group {
+		return true, nil
+	}
+	ref, err := s.store.Conversation(ctx, v.user, v.conv)
+	v.spans = ref.Spans
+	return len(ref.Spans) > 0, err
+}
+
+// present reports whether the user is in the conversation.
+func (v view) present() bool { return ConvRef{Spans: v.spans}.Present() }
 
 // strangerError is what someone is told of a group that he never was in.
 func (s *Service) strangerError(ctx context.Context, id string) error {
@@ -89,6 +109,7 @@ func (s *Service) read(ctx context.Context, v view, from Seq, limit, maxBytes in
 		if limit <= 0 || maxBytes <= 0 {
 			break
 		}
+		span.To = min(span.To, v.head.Last)
 		page, err := s.readSpan(ctx, v.conv, span, from, limit, maxBytes, dir)
 		if err != nil {
 			return nil, err
@@ -150,6 +171,7 @@ func (s *Service) stamps(ctx context.Context, v view, q StampQuery) (all []Stamp
 		if q.Dir == Backward {
 			span = v.spans[len(v.spans)-1-i]
 		}
+		span.To = min(span.To, v.head.Last)
 		in := q
 		if q.Dir == Forward {
 			in.From = max(q.From, span.From)

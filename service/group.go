@@ -45,7 +45,8 @@ func (s *Service) CreateGroup(ctx context.Context, c Caller, n NewGroup) (Entry,
 }
 
 // createdBefore is the answer to a createGroup that was answered before: the group's id follows from its creator
-// and the msgId, so it can be found for ever, also when it is dissolved.
+// and the msgId, so it is found for ever. When the entry has expired the answer is what the request says; what the
+// group is by now may not be for its creator any more.
 func (s *Service) createdBefore(ctx context.Context, ch GroupChange) (Entry, error) {
 	entries, err := s.store.Read(ctx, ch.ID.Conv(), 1, 1, s.limits.PageBytes, Forward)
 	if err != nil {
@@ -58,21 +59,20 @@ func (s *Service) createdBefore(ctx context.Context, ch GroupChange) (Entry, err
 		}
 		return entries[0], nil
 	}
-	g, err := s.store.Group(ctx, ch.ID) // its first entry has expired
-	if err != nil {
-		return Entry{}, noGroup(ch.ID.String())
-	}
-	return Entry{Message: Message{Conv: ch.ID.Conv(), From: ch.By, MsgID: ch.MsgID}, Seq: 1, Kind: KindGroupCreated, ServerDate: g.CreateDate, Group: &g}, nil
+	return Entry{
+		Message: Message{Conv: ch.ID.Conv(), From: ch.By, MsgID: ch.MsgID}, Seq: 1, Kind: KindGroupCreated,
+		Group: &Group{ID: ch.ID, Name: ch.Name, HeadImage: ch.HeadImage, Creator: ch.By, Members: ch.Add},
+	}, nil
 }
 
 // maxListed is how many members all the groups of a list may have together: about what fits into a frame.
 const maxListed = 1 << 20
 
 // groupCost and memberCost are about how many bytes a group and each of its members take while a list is made: as
-// they are stored, as a body, and encoded twice.
+// they are stored, as a body, encoded twice in buffers that grow, and what of it is not collected yet (measured).
 const (
 	groupCost  = 1 << 10
-	memberCost = 64
+	memberCost = 160
 )
 
 // Groups lists the groups that the caller is in.
@@ -117,7 +117,8 @@ func (s *Service) Group(ctx context.Context, c Caller, id string) (Group, error)
 
 // AddMembers adds users to a group; any member may.
 func (s *Service) AddMembers(ctx context.Context, c Caller, t GroupTarget, who []UserID) (Entry, error) {
-	return s.changeGroup(ctx, c, t, []EntryKind{KindMembersAdded}, func(g Group) (GroupChange, error) {
+	same := func(e Entry) bool { return e.Kind == KindMembersAdded && len(minus(e.Members, union(who, nil))) == 0 }
+	return s.changeGroup(ctx, c, t, same, func(g Group) (GroupChange, error) {
 		add := minus(union(who, nil), g.Members)
 		return GroupChange{Kind: KindMembersAdded, Add: add}, s.checkSize(len(g.Members) + len(add))
 	})
@@ -125,7 +126,8 @@ func (s *Service) AddMembers(ctx context.Context, c Caller, t GroupTarget, who [
 
 // KickMembers removes users from a group: the creator anyone but himself, any other member only himself.
 func (s *Service) KickMembers(ctx context.Context, c Caller, t GroupTarget, who []UserID) (Entry, error) {
-	return s.changeGroup(ctx, c, t, []EntryKind{KindMembersGone}, func(g Group) (GroupChange, error) {
+	same := func(e Entry) bool { return e.Kind == KindMembersGone && len(minus(e.Members, union(who, nil))) == 0 }
+	return s.changeGroup(ctx, c, t, same, func(g Group) (GroupChange, error) {
 		asked := union(who, nil)
 		remove := minus(asked, minus(asked, g.Members))
 		ch := GroupChange{Kind: KindMembersGone, Remove: remove}
@@ -148,9 +150,15 @@ type GroupUpdate struct {
 	Creator   *UserID // a member who becomes the group's creator
 }
 
+// made reports whether an entry is what this update leaves.
+func (u GroupUpdate) made(e Entry) bool {
+	return e.Kind == KindGroupUpdated && (u.Name == nil || *u.Name == e.Group.Name) &&
+		(u.HeadImage == nil || *u.HeadImage == e.Group.HeadImage) && (u.Creator == nil || *u.Creator == e.Group.Creator)
+}
+
 // UpdateGroup changes a group's name, picture or creator; only its creator may.
 func (s *Service) UpdateGroup(ctx context.Context, c Caller, t GroupTarget, u GroupUpdate) (Entry, error) {
-	return s.changeGroup(ctx, c, t, []EntryKind{KindGroupUpdated}, func(g Group) (GroupChange, error) {
+	return s.changeGroup(ctx, c, t, u.made, func(g Group) (GroupChange, error) {
 		ch := GroupChange{Kind: KindGroupUpdated, Name: g.Name, HeadImage: g.HeadImage, Creator: g.Creator}
 		if c.User != g.Creator {
 			return ch, Errorf(Denied, "only the group's creator, user %d, may change it", g.Creator)
@@ -179,7 +187,10 @@ func (s *Service) UpdateGroup(ctx context.Context, c Caller, t GroupTarget, u Gr
 
 // DeleteGroup dissolves the group if the caller created it; any other member leaves it.
 func (s *Service) DeleteGroup(ctx context.Context, c Caller, t GroupTarget) (Entry, error) {
-	return s.changeGroup(ctx, c, t, []EntryKind{KindGroupDissolved, KindMembersGone}, func(g Group) (GroupChange, error) {
+	same := func(e Entry) bool {
+		return e.Kind == KindGroupDissolved || e.Kind == KindMembersGone && slices.Equal(e.Members, []UserID{c.User})
+	}
+	return s.changeGroup(ctx, c, t, same, func(g Group) (GroupChange, error) {
 		if c.User == g.Creator {
 			return GroupChange{Kind: KindGroupDissolved}, nil
 		}
@@ -194,14 +205,15 @@ type GroupTarget struct {
 }
 
 // changeGroup makes the change that decide derives from the group as it is, again if the group changed
-// meanwhile, and gives its entry. A change that changes nothing is a success without an entry: its Seq is 0.
-func (s *Service) changeGroup(ctx context.Context, c Caller, t GroupTarget, kinds []EntryKind, decide func(Group) (GroupChange, error)) (Entry, error) {
+// meanwhile, and gives its entry. A change that changes nothing is a success without an entry: its Seq is 0. same
+// reports whether an entry is what this change leaves.
+func (s *Service) changeGroup(ctx context.Context, c Caller, t GroupTarget, same func(Entry) bool, decide func(Group) (GroupChange, error)) (Entry, error) {
 	if err := cmp.Or(c.verify(), checkMsgID(t.MsgID)); err != nil {
 		return Entry{}, err
 	}
 	for range changeTries {
 		// Looked for each time: what made the group change meanwhile may have been this very change.
-		if e, err := s.changedBefore(ctx, c, t, kinds); err != nil || e.Seq != 0 {
+		if e, err := s.changedBefore(ctx, c, t, same); err != nil || e.Seq != 0 {
 			return e, err
 		}
 		g, err := s.memberGroup(ctx, c.User, t.ID)
@@ -227,7 +239,7 @@ func (s *Service) changeGroup(ctx context.Context, c Caller, t GroupTarget, kind
 }
 
 // changedBefore finds the entry that the caller's change with this msgId has made already.
-func (s *Service) changedBefore(ctx context.Context, c Caller, t GroupTarget, kinds []EntryKind) (Entry, error) {
+func (s *Service) changedBefore(ctx context.Context, c Caller, t GroupTarget, same func(Entry) bool) (Entry, error) {
 	id, ok := ParseGroupID(t.ID)
 	if t.MsgID == "" || !ok {
 		return Entry{}, nil
@@ -240,7 +252,7 @@ func (s *Service) changedBefore(ctx context.Context, c Caller, t GroupTarget, ki
 		if e.From != c.User {
 			continue
 		}
-		if !slices.Contains(kinds, e.Kind) {
+		if !same(e) {
 			return Entry{}, Errorf(Conflict, "msgId %q is taken by something else that you did in this group: use a new msgId", t.MsgID)
 		}
 		return e, nil
@@ -267,7 +279,7 @@ func (s *Service) commitGroup(ctx context.Context, c Caller, before Group, ch Gr
 	if err := s.pace.begin(c.User); err != nil {
 		return Entry{}, err
 	}
-	if err := s.pace.mayAdd(c.User, ch.Add); err != nil {
+	if err := s.pace.add(c.User, ch.Add); err != nil {
 		s.pace.end(c.User)
 		return Entry{}, err
 	}
@@ -279,8 +291,9 @@ func (s *Service) commitGroup(ctx context.Context, c Caller, before Group, ch Gr
 	answer := make(chan outcome, 1)
 	s.store.ChangeGroup(ch, func(done GroupChanged, err error) {
 		s.pace.end(c.User)
-		if err == nil {
-			s.pace.added(c.User, ch.Add)
+		if err != nil {
+			s.pace.takeBack(c.User, ch.Add)
+		} else {
 			everyone := union(before.Members, done.Group.Members)
 			s.router.Stored(Target{Users: everyone, Except: c.Session}, &done.Entry, StateStored)
 		}

@@ -99,6 +99,14 @@ func (s *Service) missed(ctx context.Context, u UserID) (backlogs, error) {
 			return nil, err
 		}
 		b := &backlog{view: v, next: v.marks.Delivered + 1}
+		if !b.sees(b.next, b.head.Last) || v.conv == Pair(u, u) { // nobody else writes into one's notes
+			continue
+		}
+		if there, err := s.refresh(ctx, &b.view); err != nil {
+			return nil, err
+		} else if !there {
+			continue
+		}
 		alive, err := b.fill(ctx, s, 1)
 		if err != nil {
 			return nil, err

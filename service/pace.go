@@ -1,6 +1,7 @@
 package service
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -13,19 +14,62 @@ type pace struct {
 	mu      sync.Mutex
 	changes map[UserID]int // guarded by mu: under way, by who makes them
 
-	// Guarded by mu: how often others put a user into a group, in this minute and in the one before.
-	now, before map[UserID]uint16
+	// Guarded by mu: how often others put users into groups, in this minute and in the one before.
+	now, before *tally
 	began       time.Time // of this minute
 }
 
-const (
-	// maxAdded is how many users are counted in a minute. Beyond it nobody is put into a group by others.
-	maxAdded = 1 << 20
-	addEvery = time.Minute
-)
+const addEvery = time.Minute
 
 func newPace(l Limits, clock func() time.Time) *pace {
-	return &pace{limits: l, clock: clock, changes: map[UserID]int{}, now: map[UserID]uint16{}}
+	return &pace{limits: l, clock: clock, changes: map[UserID]int{}, now: newTally()}
+}
+
+// tally counts for each user in a fixed space: in each row a user has a cell, which he shares with others, and the
+// smallest of his cells is his count or a little more. So nobody can use the space up. Which users share a cell
+// nobody knows. With the fastest that the store makes groups a cell counts about 6 users in a minute. (Cormode and
+// Muthukrishnan 2005, "count-min sketch".)
+type tally struct {
+	seeds [tallyRows]maphash.Seed
+	cells [tallyRows][tallyCells]uint16
+}
+
+const (
+	tallyRows  = 3
+	tallyCells = 1 << 19
+)
+
+func newTally() *tally {
+	t := &tally{}
+	for i := range t.seeds {
+		t.seeds[i] = maphash.MakeSeed()
+	}
+	return t
+}
+
+// of is how often u was counted; 0 of no tally.
+func (t *tally) of(u UserID) (n uint16) {
+	if t == nil {
+		return 0
+	}
+	n = ^uint16(0)
+	for i := range t.cells {
+		n = min(n, t.cells[i][maphash.Comparable(t.seeds[i], u)%tallyCells])
+	}
+	return n
+}
+
+// add counts u once more, or once less. Cells that are full stay full.
+func (t *tally) add(u UserID, less bool) {
+	for i := range t.cells {
+		switch cell := &t.cells[i][maphash.Comparable(t.seeds[i], u)%tallyCells]; {
+		case *cell == ^uint16(0):
+		case !less:
+			*cell++
+		case *cell > 0:
+			*cell--
+		}
+	}
 }
 
 // begin takes one more change of u under way, or fails with Busy. end follows.
@@ -47,37 +91,38 @@ func (p *pace) end(u UserID) {
 	}
 }
 
-// mayAdd fails if by may not put one of who into a group now.
-func (p *pace) mayAdd(by UserID, who []UserID) error {
-	if p.limits.AddsPerMinute < 0 {
+// add counts that by puts users into a group, or fails if it is too often for one of them. takeBack follows if it
+// does not come to it.
+func (p *pace) add(by UserID, who []UserID) error {
+	if p.limits.AddsPerMinute < 0 || len(who) == 0 {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.turn()
-	if len(p.now)+len(who) > maxAdded {
-		return Errorf(Busy, "too many users are being put into groups: send it again later")
-	}
 	passed := float64(p.clock().Sub(p.began)) / float64(addEvery)
 	for _, u := range who {
-		if recent := float64(p.now[u]) + float64(p.before[u])*(1-passed); u != by && recent >= float64(p.limits.AddsPerMinute) {
+		if recent := float64(p.now.of(u)) + float64(p.before.of(u))*(1-passed); u != by && recent >= float64(p.limits.AddsPerMinute) {
 			return Errorf(TooLarge, "user %d was put into %d groups by others within a minute, the limit: try it again in a minute", u, p.limits.AddsPerMinute)
 		}
 	}
+	p.count(by, who, false)
 	return nil
 }
 
-// added notes that by has put who into a group.
-func (p *pace) added(by UserID, who []UserID) {
+func (p *pace) takeBack(by UserID, who []UserID) {
 	if p.limits.AddsPerMinute < 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.turn()
+	p.count(by, who, true)
+}
+
+func (p *pace) count(by UserID, who []UserID, less bool) {
 	for _, u := range who {
-		if n := p.now[u]; u != by && n < ^uint16(0) {
-			p.now[u] = n + 1
+		if u != by {
+			p.now.add(u, less)
 		}
 	}
 }
@@ -92,5 +137,5 @@ func (p *pace) turn() {
 	if p.before = p.now; passed < 0 || passed >= 2*addEvery {
 		p.before = nil
 	}
-	p.now, p.began = map[UserID]uint16{}, now
+	p.now, p.began = newTally(), now
 }

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"unsafe"
 )
@@ -64,10 +66,6 @@ func (s *Service) confirmed(ctx context.Context, v view, r Confirmation) ([]Stam
 		return s.confirmedByID(ctx, v, r.MsgIDs)
 	}
 	seq := v.upTo(r.Seq)
-	tell, err := s.tellsSenders(ctx, v.conv)
-	if err != nil || !tell {
-		return nil, seq, err
-	}
 	marks, err := s.store.Marks(ctx, v.user, []ConvID{v.conv})
 	if err != nil {
 		return nil, 0, err
@@ -79,15 +77,24 @@ func (s *Service) confirmed(ctx context.Context, v view, r Confirmation) ([]Stam
 	if seq <= old {
 		return nil, seq, nil
 	}
+	window := seq - old
+	if _, group := v.conv.Group(); group {
+		window = min(window, confirmWindow)
+	}
 	named, err := s.stamps(ctx, v, StampQuery{
-		From: seq, Dir: Backward, Limit: s.limits.Page, Window: int(min(seq-old, confirmWindow)), Messages: true, Others: true, User: v.user,
+		From: seq, Dir: Backward, Limit: s.limits.Page, Window: int(min(window, math.MaxInt32)), Messages: true, Others: true, User: v.user,
 	})
+	if err != nil {
+		return nil, 0, err
+	}
 	slices.Reverse(named)
+	named, err = s.toldOf(ctx, v.conv, named)
 	return named, seq, err
 }
 
-// confirmWindow is how far back the messages that a receipt covers are looked for.
-const confirmWindow = 4096
+// confirmWindow is how far back in a group the messages of others that a receipt covers are looked for: those of
+// the user himself have to be read to be told apart. In a pair they need not.
+const confirmWindow = 1 << 16
 
 func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (named []Stamp, seq Seq, err error) {
 	for _, id := range ids {
@@ -105,10 +112,9 @@ func (s *Service) confirmedByID(ctx context.Context, v view, ids []string) (name
 	if len(named) == 0 {
 		return nil, 0, Errorf(NotFound, "none of the msgIds is a message of someone else among the last of this conversation: confirm by seq")
 	}
-	tell, err := s.tellsSenders(ctx, v.conv)
-	if !tell {
-		named = nil
-	}
+	slices.SortFunc(named, func(a, b Stamp) int { return cmp.Compare(a.Seq, b.Seq) })
+	named = slices.CompactFunc(named, func(a, b Stamp) bool { return a.Seq == b.Seq })
+	named, err = s.toldOf(ctx, v.conv, named)
 	return named, seq, err
 }
 
@@ -120,18 +126,18 @@ func holds(named []Stamp) (bytes int) {
 	return bytes
 }
 
-// tellsSenders reports whether senders hear of each receipt: not in large groups, where the counts are there
-// to be queried.
-func (s *Service) tellsSenders(ctx context.Context, c ConvID) (bool, error) {
+// toldOf is the messages whose senders hear of a receipt. In large groups nobody does, the counts are there to be
+// queried; in others those who are members now.
+func (s *Service) toldOf(ctx context.Context, c ConvID, named []Stamp) ([]Stamp, error) {
 	id, group := c.Group()
-	if !group {
-		return true, nil
+	if !group || len(named) == 0 {
+		return named, nil
 	}
 	g, err := s.store.Group(ctx, id)
-	if err != nil {
-		return false, ignoreGone(err)
+	if err != nil || len(g.Members) > s.limits.ReceiptGroup {
+		return nil, ignoreGone(err)
 	}
-	return len(g.Members) <= s.limits.ReceiptGroup, nil
+	return slices.DeleteFunc(named, func(stamp Stamp) bool { return !contains(g.Members, stamp.From) }), nil
 }
 
 // tellSenders signals the messages among named that the marks have moved over.

@@ -49,6 +49,11 @@ func (s *Service) Sessions(ctx context.Context, c Caller, asked Limit, after str
 			recent, more = recent[:i], true
 			break
 		}
+		if there, err := s.refresh(ctx, &v); err != nil {
+			return nil, "", err
+		} else if !there || !v.present() {
+			continue // removed while the list was made
+		}
 		session, err := s.session(ctx, v)
 		if err != nil {
 			return nil, "", err
@@ -71,7 +76,7 @@ func (s *Service) recent(ctx context.Context, u UserID, after *place, limit int)
 		if err != nil {
 			return nil, false, err
 		}
-		if present := v.spans[len(v.spans)-1].To == MaxSeq; !present || after != nil && placeOf(v).compare(*after) <= 0 {
+		if !v.present() || after != nil && placeOf(v).compare(*after) <= 0 {
 			continue
 		}
 		page = append(page, v)

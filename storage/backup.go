@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
+
+	"github.com/msgserver/msgserver/service"
 )
 
 // A backup is the database file at one moment, compressed:
@@ -29,13 +29,37 @@ var ErrBackup = errors.New("not a whole backup of this server")
 type Progress func(done, total int64)
 
 // Backup writes a backup that contains everything that was acknowledged before the call. Writers go on
-// meanwhile. Backup fails with ctx.
+// meanwhile. Backup fails with ctx, and when the store closes.
 func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	if err := db.awaitApplied(ctx); err != nil {
 		return err
 	}
-	return db.view(ctx, func(tx *bbolt.Tx) error { return writeBackup(ctx, w, tx) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// bbolt cannot close before its readers end, and nothing ends a w that is stuck. So the transaction is on a
+	// goroutine of its own, which writes into a pipe, and a pipe can be closed.
+	pipe, in := io.Pipe()
+	defer context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })()
+	go func() {
+		select {
+		case <-db.closing:
+			cancel(errClosing)
+		case <-ctx.Done():
+		}
+	}()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		in.CloseWithError(db.view(ctx, func(tx *bbolt.Tx) error { return writeBackup(in, tx) }))
+	}()
+	_, err := io.Copy(w, pipe)
+	pipe.CloseWithError(err)
+	<-read
+	return err
 }
+
+// errClosing ends what would hold up Close.
+var errClosing = errors.New("the store is closing")
 
 // awaitApplied waits until everything that is acknowledged now is in bbolt.
 func (db *DB) awaitApplied(ctx context.Context) error {
@@ -49,18 +73,21 @@ func (db *DB) awaitApplied(ctx context.Context) error {
 		if applied, _ := db.recent.gids(); applied >= last {
 			return nil
 		}
+		if db.stuck.Load() {
+			return fmt.Errorf("the disk is full, and so the database lacks what only the journal has: free some space: %w", service.ErrUnavailable)
+		}
 		db.applier.hurry()
 		select {
 		case <-poll.C:
 		case <-db.closing:
-			return errors.New("the store is closing")
+			return errClosing
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
+func writeBackup(w io.Writer, tx *bbolt.Tx) error {
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
 	if _, err := io.WriteString(out, backupMagic); err != nil {
@@ -70,7 +97,7 @@ func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.WriteTo(&patientWriter{ctx, z})
+	_, err = tx.WriteTo(z)
 	if err := errors.Join(err, z.Close()); err != nil {
 		return fmt.Errorf("write the backup: %w", err)
 	}
@@ -78,22 +105,9 @@ func writeBackup(ctx context.Context, w io.Writer, tx *bbolt.Tx) error {
 	return err
 }
 
-// patientWriter ends with its context.
-type patientWriter struct {
-	ctx context.Context
-	io.Writer
-}
-
-func (w *patientWriter) Write(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(b)
-}
-
 // BackupDir writes a backup of a directory that no server uses.
 func BackupDir(ctx context.Context, dir string, w io.Writer) error {
-	if err := exists(dir); err != nil {
+	if err := wholePages(dir); err != nil {
 		return err
 	}
 	db, err := Open(dir, Options{MinFree: -1})
@@ -158,69 +172,6 @@ func (s *summedReader) Read(b []byte) (int, error) {
 func (s *summedReader) whole() bool {
 	_, err := io.Copy(io.Discard, s) // behind the last frame there must be nothing
 	return err == nil && len(s.held) == sha256.Size && bytes.Equal(s.held, s.sum.Sum(nil))
-}
-
-// Restore makes the database of a directory that of a backup. The backup is verified whole, and the database
-// in it checked, before anything is replaced; what was there is kept in a directory beside, whose name is given
-// ("" if there was nothing).
-func Restore(dir string, r io.Reader, progress Progress) (kept string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return "", offlineError(err, "stop the server first")
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	fresh := filepath.Join(dir, fileName+".restore")
-	defer os.Remove(fresh)
-	if err := writeSynced(fresh, func(f *os.File) error {
-		_, err := unpackBackup(r, f)
-		return err
-	}); err != nil {
-		return "", err
-	}
-	if _, err := checkFile(fresh, progress); err != nil {
-		return "", fmt.Errorf("the backup is whole, but the database in it is not: %w", err)
-	}
-	if kept, err = setAside(dir); err != nil {
-		return kept, err
-	}
-	return kept, errors.Join(os.Rename(fresh, filepath.Join(dir, fileName)), syncDir(dir))
-}
-
-// writeSynced makes a file and syncs it.
-func writeSynced(path string, fill func(*os.File) error) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// setAside moves the files of a database into a directory of their own. The journals belong to the database
-// that they were written for, and go with it.
-func setAside(dir string) (kept string, err error) {
-	for _, name := range []string{fileName, "journal-0", "journal-1"} {
-		from := filepath.Join(dir, name)
-		if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if kept == "" {
-			kept = filepath.Join(dir, "replaced-"+time.Now().UTC().Format("20060102T150405.000"))
-			if err := os.Mkdir(kept, 0o700); err != nil {
-				return "", err
-			}
-		}
-		if err := os.Rename(from, filepath.Join(kept, name)); err != nil {
-			return kept, err
-		}
-	}
-	return kept, syncDir(dir)
 }
 
 // offlineError adds to the error of a directory in use what to do instead.

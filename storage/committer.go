@@ -37,9 +37,10 @@ type committer struct {
 
 	counts groupCounts
 	late   *lateTable
-	opened int64         // date
-	backTo uint64        // gid of the first entry that was not lateWindow old then
-	seqs   []service.Seq // space for those that the late table finds
+	opened int64               // date
+	backTo uint64              // gid of the first entry that was not lateWindow old then
+	back   map[uint64]struct{} // hashes of the conversations that were read back to there
+	seqs   []service.Seq       // space for those that the late table finds
 	// The batch that is being decided.
 	now     int64
 	staged  []staged
@@ -64,6 +65,7 @@ func newCommitter(db *DB, last uint64, date int64) (*committer, error) {
 	return &committer{
 		db: db, last: last, date: date, opened: now, backTo: backTo,
 		late:     newLateTable(db.options.DedupLateBytes, now),
+		back:     map[uint64]struct{}{},
 		maxBytes: min(maxBatchBytes, db.journal.maxBatch()),
 		convs:    newClock[service.ConvID, convState](db.options.DedupBytes),
 		groups:   map[service.GroupID]*groupState{},
@@ -96,7 +98,7 @@ func (c *committer) run(answers chan<- answers) {
 func (c *committer) commit(reqs []request) int {
 	c.begin()
 	n, start := 0, time.Now()
-	for n < len(reqs) && len(c.records) < maxBatchOps && c.decide(&reqs[n]) {
+	for n < len(reqs) && len(c.records) < maxBatchOps && c.decideGuarded(&reqs[n]) {
 		if n++; n%64 == 0 && time.Since(start) > maxBatchTime {
 			break
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"go.etcd.io/bbolt"
 )
@@ -52,7 +53,7 @@ func compact(dir string, progress Progress) (c Compaction, err error) {
 	}
 	c.Before, c.After = before.FileBytes, c.Report.FileBytes
 	before.FileBytes = c.Report.FileBytes
-	if before != c.Report {
+	if !reflect.DeepEqual(before, c.Report) {
 		return c, fmt.Errorf("the copy has %+v and the database %+v: nothing was changed", c.Report, before)
 	}
 	return c, errors.Join(os.Rename(fresh, path), syncDir(dir))
@@ -60,7 +61,7 @@ func compact(dir string, progress Progress) (c Compaction, err error) {
 
 // copyBolt copies every bucket in order, into full pages.
 func copyBolt(from, to string) (err error) {
-	src, err := bbolt.Open(from, 0o600, &bbolt.Options{Timeout: boltLock, ReadOnly: true})
+	src, err := openGuarded(from, bbolt.Options{Timeout: boltLock, ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,6 @@ func copyBolt(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = bbolt.Compact(dst, src, compactTx)
+	err = guarded(from, func() error { return bbolt.Compact(dst, src, compactTx) })
 	return errors.Join(err, dst.Sync(), dst.Close())
 }

@@ -87,13 +87,13 @@ func (c *committer) first(conv *convState, p posting, m *service.Message) (*serv
 	return nil, nil
 }
 
-// repeated reports whether m is a repetition of e.
+// repeated reports whether m has the sender and the msgId of e, which may be a notice.
 func repeated(e *service.Entry, m *service.Message) bool {
-	return e != nil && e.From == m.From && e.MsgID == m.MsgID && e.Kind == service.KindMessage
+	return e != nil && e.From == m.From && e.MsgID == m.MsgID
 }
 
 func (c *committer) duplicate(r *request, first *service.Entry) error {
-	if first.Content != r.message.Content || first.ContentType != r.message.ContentType {
+	if first.Kind.Notice() || first.Content != r.message.Content || first.ContentType != r.message.ContentType {
 		return service.ErrConflict
 	}
 	r.first, r.state = first, service.StateStored

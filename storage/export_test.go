@@ -2,15 +2,17 @@ package storage
 
 import (
 	"errors"
+	"io"
 
 	"go.etcd.io/bbolt"
 )
 
 // Faults are what a test does to a store from below. Each may be nil.
 type Faults struct {
-	Sync  func() error // before each sync of the journal
-	Apply func() error // before each apply
-	Free  func() int64 // instead of asking the file system
+	Confirm func() error // instead of making durable what bbolt shows, when it opens
+	Sync    func() error // before each sync of the journal, once it is open
+	Apply   func() error // before each apply
+	Free    func() int64 // instead of asking the file system
 }
 
 // OpenFaulty is Open with faults.
@@ -19,7 +21,11 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := open(dir, o.withDefaults())
+	db, err := open(dir, o.withDefaults(), func(db *DB) {
+		if f.Confirm != nil {
+			db.confirm = f.Confirm
+		}
+	})
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -31,10 +37,12 @@ func OpenFaulty(dir string, o Options, f Faults) (*DB, error) {
 	}
 	if f.Apply != nil {
 		db.update = func(fn func(*bbolt.Tx) error) error {
-			if err := f.Apply(); err != nil {
-				return err
-			}
-			return db.bolt.Update(fn)
+			return db.retryWithRoom(func() error {
+				if err := f.Apply(); err != nil {
+					return err
+				}
+				return db.updateBolt(fn)
+			})
 		}
 	}
 	if f.Free != nil {
@@ -51,6 +59,11 @@ func (db *DB) Receipts() (n int, err error) {
 		return nil
 	})
 	return n, err
+}
+
+// RestoreFaulty is Restore with another os.Rename.
+func RestoreFaulty(dir string, r io.Reader, rename func(from, to string) error) (string, error) {
+	return restore(dir, r, nil, rename)
 }
 
 type faultyFile struct {
@@ -79,3 +92,6 @@ func (db *DB) Crash() error {
 	})
 	return db.closed
 }
+
+// Guarded is guarded.
+func Guarded(path string, fn func() error) error { return guarded(path, fn) }

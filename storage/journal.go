@@ -12,7 +12,7 @@ import (
 // here, and a file is used again only when bbolt durably holds everything in it.
 //
 //	file    turn header at 0 | its copy at 4096 | batches from 8192 on, each from a sector of its own
-//	turn    magic 8 | number u64 | salt u64 | prev u64 | size u64 | sum u32            (journal_turn.go)
+//	turn    magic 8 | number u64 | salt u64 | prev u64 | size u64 | owner 16 | sum u32  (journal_turn.go)
 //	batch   sum u32 | length u32 | salt u64 | records, length bytes | zeros to the end of the sector
 //	record  length u32 | gid u64 | op, length bytes                                    all little-endian
 //
@@ -34,6 +34,7 @@ import (
 // Batches begin at a sector so that no write touches a sector that holds an acknowledged one.
 type journal struct {
 	files   [2]journalFile // static after open
+	owner   fileID         // static after open: the id of the database
 	durable atomic.Uint64  // everything up to this gid is in bbolt, durably; moved by the applier
 
 	// Owned by the committer; by whoever opens before there is one.
@@ -69,19 +70,23 @@ var (
 	errBatchTooLarge = errors.New("batch is larger than the journal")
 	// errJournalDamaged: something that was acknowledged cannot be read any more.
 	errJournalDamaged = errors.New("journal is damaged")
+	// errJournalLost: the journal that the database had is not there, or not as a whole.
+	errJournalLost = errors.New("the journal of this database is not here")
+	// errJournalFormat: another version of this program wrote it.
+	errJournalFormat = errors.New("is a journal of format")
 
 	errNotReplayed   = errors.New("journal is written before it was replayed")
 	errJournalClosed = errors.New("journal is closed")
 )
 
-// openJournal opens the journal of a directory, making it if there is none. One that exists keeps its size.
+// openJournal opens the journal of a database, making it if it never had one. One that exists keeps its size.
 // It must be replayed before the first write.
-func openJournal(dir string, size int64) (*journal, error) {
-	files, err := openJournalFiles(dir, size)
+func openJournal(dir string, size int64, m meta) (*journal, error) {
+	files, err := openJournalFiles(dir, size, m)
 	if err != nil {
 		return nil, err
 	}
-	j, err := newJournal(files)
+	j, err := newJournal(files, m.id)
 	if err != nil {
 		return nil, errors.Join(err, files[0].Close(), files[1].Close())
 	}
@@ -89,12 +94,16 @@ func openJournal(dir string, size int64) (*journal, error) {
 }
 
 // newJournal reads the headers of both files.
-func newJournal(files [2]journalFile) (*journal, error) {
-	j := &journal{files: files, err: errNotReplayed}
+func newJournal(files [2]journalFile, owner fileID) (*journal, error) {
+	j := &journal{files: files, owner: owner, err: errNotReplayed}
 	for i, f := range files {
 		t, err := readTurn(f)
 		if err != nil {
 			return nil, err
+		}
+		if t.number > 0 && t.owner != owner {
+			return nil, fmt.Errorf("%w: %s is of the database with the id %s, and this one is %s: %s",
+				errJournalLost, f.Name(), t.owner, owner, lostAdvice)
 		}
 		j.turns[i] = t
 	}
@@ -194,7 +203,7 @@ func (j *journal) switchFiles() error {
 		return errNoRoom
 	}
 	f := j.files[other]
-	t := newTurn(j.turns[j.current].number+1, j.last, f.Size())
+	t := newTurn(j.owner, j.turns[j.current].number+1, j.last, f.Size())
 	// The header is synced before the first batch is written. Until then the file's old batches lie there
 	// untouched, so whichever of the two headers a crash leaves, what is behind it is whole.
 	if err := writeTurn(f, t); err != nil {

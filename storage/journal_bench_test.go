@@ -11,7 +11,7 @@ import (
 func BenchmarkJournalWrite(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("records=%d", n), func(b *testing.B) {
-			j, err := openJournal(b.TempDir(), 32<<20)
+			j, err := openJournal(b.TempDir(), 32<<20, meta{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -242,24 +242,30 @@ func TestJournalHeaderTorn(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(p *platter)
 		after uint64
-		ok    bool
+		says  error
 	}{
-		"first copy":            {func(p *platter) { p.files[1].cache[9] ^= 1 }, 0, true},
-		"second copy":           {func(p *platter) { p.files[1].cache[turnCopyOffset+20] ^= 1 }, 0, true},
-		"older file's both":     {func(p *platter) { p.files[0].cache[0] ^= 1; p.files[0].cache[turnCopyOffset+40] ^= 1 }, 0, false},
-		"older file's, applied": {func(p *platter) { p.files[0].cache[0] ^= 1; p.files[0].cache[turnCopyOffset+40] ^= 1 }, 8, true},
+		"first copy":            {func(p *platter) { p.files[1].cache[9] ^= 1 }, 0, nil},
+		"second copy":           {func(p *platter) { p.files[1].cache[turnCopyOffset+20] ^= 1 }, 0, nil},
+		"older file's both":     {func(p *platter) { p.files[0].cache[0] ^= 1; p.files[0].cache[turnCopyOffset+40] ^= 1 }, 0, errJournalDamaged},
+		"older file's, applied": {func(p *platter) { p.files[0].cache[0] ^= 1; p.files[0].cache[turnCopyOffset+40] ^= 1 }, 8, nil},
 		"all four": {func(p *platter) {
 			p.files[0].cache[0] ^= 1
 			p.files[0].cache[turnCopyOffset] ^= 1
 			p.files[1].cache[0] ^= 1
 			p.files[1].cache[turnCopyOffset] ^= 1
-		}, 16, false},
+		}, 16, errJournalDamaged},
 		"a version of the future": {func(p *platter) {
 			p.files[0].cache[7]++
 			p.files[0].cache[turnCopyOffset+7]++
 			p.files[1].cache[7]++
 			p.files[1].cache[turnCopyOffset+7]++
-		}, 16, false},
+		}, 16, errJournalFormat},
+		"another owner's": {func(p *platter) {
+			stranger := newTurn(fileID{1}, 2, 8, minJournalSize)
+			if err := writeTurn(p.files[1], stranger); err != nil {
+				panic(err)
+			}
+		}, 8, errJournalLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatter(t, minJournalSize)
@@ -268,8 +274,8 @@ func TestJournalHeaderTorn(t *testing.T) {
 			mustWrite(t, j, b)
 			c.spoil(p)
 			j, got, err := p.open(c.after)
-			if !c.ok {
-				if !errors.Is(err, errJournalDamaged) {
+			if c.says != nil {
+				if !errors.Is(err, c.says) {
 					t.Fatalf("open: %v, %v", got, err)
 				}
 				return
@@ -295,7 +301,7 @@ func TestJournalReplayFails(t *testing.T) {
 	p := newPlatter(t, minJournalSize)
 	j, _ := p.mustOpen(t, 0)
 	mustWrite(t, j, batchOf(1, 3, 10))
-	j, err := newJournal([2]journalFile{p.files[0], p.files[1]})
+	j, err := newJournal([2]journalFile{p.files[0], p.files[1]}, fileID{})
 	if err != nil {
 		t.Fatal(err)
 	}

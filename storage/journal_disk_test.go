@@ -35,7 +35,7 @@ func newPlatter(t testing.TB, size int64) *platter {
 	for i, name := range []string{"journal-0", "journal-1"} {
 		p.files[i] = &platterFile{p, name, make([]byte, size), make([]byte, size), map[int]bool{}}
 	}
-	if err := writeTurn(p.files[0], newTurn(1, 0, size)); err != nil {
+	if err := writeTurn(p.files[0], newTurn(fileID{}, 1, 0, size)); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.files[0].Sync(); err != nil {
@@ -129,7 +129,7 @@ func none() bool { return false }
 
 // open reads the journal on the disk.
 func (p *platter) open(after uint64) (j *journal, history []record, err error) {
-	j, err = newJournal([2]journalFile{p.files[0], p.files[1]})
+	j, err = newJournal([2]journalFile{p.files[0], p.files[1]}, fileID{})
 	if err != nil {
 		return nil, nil, err
 	}

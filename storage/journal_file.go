@@ -38,10 +38,24 @@ func (f diskFile) Sync() error { return fdatasync(f.File) }
 // for dirty pages and in a control group's budget, four times what goes to the disk.
 func (f diskFile) Forget() { forget(f.File) }
 
-// openJournalFiles opens both files, making those that are missing. Only a journal that is missing as a whole
-// starts with turn 1: journal-0 gets it before it has its name, and has its name only after journal-1.
-func openJournalFiles(dir string, size int64) (files [2]journalFile, err error) {
+// journalNames are the two files, and msgserver.db is the one whose journal they are.
+var journalNames = [2]string{"journal-0", "journal-1"}
+
+// openJournalFiles opens both files, making them for a database that never had any. journal-0 gets its turn
+// before it has its name, and has its name only after journal-1: so what a crash leaves of the making is either
+// nothing, or an empty journal-1, or both.
+func openJournalFiles(dir string, size int64, m meta) (files [2]journalFile, err error) {
 	size = sectorUp(min(max(size, minJournalSize), maxJournalSize))
+	zero, one := filepath.Join(dir, journalNames[0]), filepath.Join(dir, journalNames[1])
+	there, err := journalThere(zero, one)
+	if err != nil {
+		return files, err
+	}
+	for i, path := range []string{zero, one} {
+		if !there[i] && (m.journaled || there[0]) {
+			return files, fmt.Errorf("%w: %s is missing: %s", errJournalLost, path, lostAdvice)
+		}
+	}
 	defer func() {
 		for _, f := range files {
 			if err != nil && f != nil {
@@ -49,20 +63,28 @@ func openJournalFiles(dir string, size int64) (files [2]journalFile, err error) 
 			}
 		}
 	}()
-	files[1], err = openJournalFile(filepath.Join(dir, "journal-1"), size, turn{})
-	if err != nil {
+	if files[1], err = openJournalFile(one, size, turn{}); err != nil {
 		return files, err
 	}
 	used, err := readTurn(files[1])
 	if err != nil {
 		return files, err
 	}
-	first := turn{}
-	if used.number == 0 {
-		first = newTurn(1, 0, size)
+	if used.number > 0 && !there[0] {
+		return files, fmt.Errorf("%w: %s is missing: %s", errJournalLost, zero, lostAdvice)
 	}
-	files[0], err = openJournalFile(filepath.Join(dir, "journal-0"), size, first)
+	files[0], err = openJournalFile(zero, size, newTurn(m.id, 1, m.applied, size))
 	return files, err
+}
+
+// journalThere says which of the files there are.
+func journalThere(paths ...string) (there [2]bool, err error) {
+	for i, path := range paths {
+		if there[i], err = isFile(path); err != nil {
+			return there, err
+		}
+	}
+	return there, nil
 }
 
 // openJournalFile opens a file, making it with the given header if it is missing.
@@ -123,16 +145,4 @@ func fillJournalFile(f diskFile, first turn) error {
 		}
 	}
 	return f.File.Sync()
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync the directory: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync the directory %s: %w", dir, err)
-	}
-	return nil
 }

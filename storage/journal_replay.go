@@ -7,7 +7,10 @@ import (
 )
 
 // damagedAdvice ends every report of damage.
-const damagedAdvice = "restore a backup, or move both journal files away to go on without what was not applied yet"
+const damagedAdvice = "restore a backup, or start with --accept-journal-loss, which goes on without what was not applied yet"
+
+// lostAdvice ends every report of a file that is not there, or is another one.
+const lostAdvice = "put the right one back, or start with --accept-journal-loss, which goes on without what was not applied yet"
 
 // replay gives the records with a gid above after, in order; op is valid during the call only. It is called
 // once, before the first write, with the gid up to which bbolt holds everything. An error, fn's or its own,

@@ -46,7 +46,7 @@ func historyDiff(got []record, want ...[]record) string {
 // openAt opens the journal of a real directory.
 func openAt(t *testing.T, dir string, after uint64) (*journal, []record) {
 	t.Helper()
-	j, err := openJournal(dir, minJournalSize)
+	j, err := openJournal(dir, minJournalSize, meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestJournalCreationInterrupted(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			j, err := openJournal(dir, minJournalSize)
+			j, err := openJournal(dir, minJournalSize, meta{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,8 +169,9 @@ func TestJournalFileDamaged(t *testing.T) {
 		ok    bool
 	}{
 		{"nothing", 0, func(string) error { return nil }, true},
-		{"older file gone, not needed", applied, func(dir string) error { return os.Remove(filepath.Join(dir, "journal-0")) }, true},
+		{"older file gone, not needed", applied, func(dir string) error { return os.Remove(filepath.Join(dir, "journal-0")) }, false},
 		{"older file gone", applied - 1, func(dir string) error { return os.Remove(filepath.Join(dir, "journal-0")) }, false},
+		{"newer file gone", 25, func(dir string) error { return os.Remove(filepath.Join(dir, "journal-1")) }, false},
 		{"older file cut off", applied, func(dir string) error { return os.Truncate(filepath.Join(dir, "journal-0"), minJournalSize-1) }, false},
 		{"newer file cut off", 25, func(dir string) error { return os.Truncate(filepath.Join(dir, "journal-1"), minJournalSize-sectorSize) }, false},
 		{"newer file empty", applied, func(dir string) error { return os.Truncate(filepath.Join(dir, "journal-1"), 0) }, false},
@@ -196,11 +197,11 @@ func TestJournalFileDamaged(t *testing.T) {
 			if err := c.spoil(dir); err != nil {
 				t.Fatal(err)
 			}
-			j, err := openJournal(dir, minJournalSize)
+			j, err := openJournal(dir, minJournalSize, meta{})
 			if err == nil {
 				err = errors.Join(j.replay(c.after, func(uint64, []byte) error { return nil }), j.close(false))
 			}
-			if c.ok != (err == nil) || !c.ok && !errors.Is(err, errJournalDamaged) {
+			if c.ok != (err == nil) || !c.ok && !errors.Is(err, errJournalDamaged) && !errors.Is(err, errJournalLost) {
 				t.Fatalf("open after %d: %v", c.after, err)
 			}
 		})
@@ -272,7 +273,7 @@ func TestJournalTakesTurns(t *testing.T) {
 
 func TestJournalRefuses(t *testing.T) {
 	p := newPlatter(t, minJournalSize)
-	j, err := newJournal([2]journalFile{p.files[0], p.files[1]})
+	j, err := newJournal([2]journalFile{p.files[0], p.files[1]}, fileID{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ var (
 // The keys of meta.
 var (
 	metaFormat   = []byte("format")   // u64: the version of this layout
+	metaID       = []byte("id")       // 16 bytes: which database this is, random; new after a restore
+	metaJournal  = []byte("journal")  // u64 1: a journal was made for this id; absent until it was
 	metaHashKey  = []byte("hashkey")  // 16 bytes: the key of this file's fingerprints, random
 	metaApplied  = []byte("applied")  // u64: every op up to this gid is in this file
 	metaIndexed  = []byte("indexed")  // u64: every entry before this gid is in index and convs
@@ -46,7 +48,7 @@ var (
 )
 
 // format is the version of the layout this package writes.
-const format = 1
+const format = 2
 
 func keyOfGid(gid uint64) []byte { return binary.BigEndian.AppendUint64(nil, gid) }
 

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -156,14 +157,22 @@ func (t *lateTable) find(seqs []service.Seq, conv uint64, print uint32, first, l
 const (
 	lateBack  = 1 << 16 // entries, at most
 	lateChunk = 1 << 12
+	mostBack  = 1 << 17 // conversations of which it is remembered that they were read
 )
 
 // readBack adds to the table what is older than the fingerprints that s was loaded with.
 func (c *committer) readBack(s *convState, oldest uint64) error {
 	if c.now-c.opened >= lateWindow.Milliseconds() {
+		c.back = nil
 		return nil
 	}
 	first := s.first()
+	if _, done := c.back[s.hash]; done || first <= 1 || oldest < c.backTo {
+		return nil
+	}
+	if len(c.back) < mostBack {
+		c.back[s.hash] = struct{}{}
+	}
 	for read := 0; first > 1 && oldest >= c.backTo && read < lateBack; read += lateChunk {
 		w := c.db.recent.window(s.id, first-1, lateChunk, service.Backward)
 		tx, err := c.view()
@@ -171,7 +180,10 @@ func (c *committer) readBack(s *convState, oldest uint64) error {
 			return err
 		}
 		page, err := w.page(tx)
-		if err != nil || len(page) == 0 {
+		switch {
+		case errors.Is(err, errDamaged):
+			return nil // new messages need not wait for what nobody can read
+		case err != nil || len(page) == 0:
 			return err
 		}
 		prints := make([]uint32, len(page))
@@ -189,7 +201,7 @@ func (c *committer) readBack(s *convState, oldest uint64) error {
 // gidSince is about the first gid in the log whose entry is from a date or later, and not after it. Dates never go
 // back.
 func (db *DB) gidSince(date int64) (gid uint64, err error) {
-	err = db.bolt.View(func(tx *bbolt.Tx) error {
+	err = db.look(func(tx *bbolt.Tx) error {
 		cur := tx.Bucket(bucketLog).Cursor()
 		first, _ := cur.First()
 		last, _ := cur.Last()

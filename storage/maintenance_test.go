@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,6 +112,60 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	closeDB(t, restored)
 	if _, err := storage.Check(target, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// stuckWriter takes nothing until it is let go.
+type stuckWriter struct{ began, let chan struct{} }
+
+func (w stuckWriter) Write(b []byte) (int, error) {
+	select {
+	case w.began <- struct{}{}:
+	default:
+	}
+	<-w.let
+	return len(b), nil
+}
+
+// TestCloseHungOnAStuckBackup: bbolt waits for its readers, and the backup's client did not read on.
+func TestCloseHungOnAStuckBackup(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, small())
+	send(db, message(1, 2, "a"))
+	w := stuckWriter{make(chan struct{}, 1), make(chan struct{})}
+	result := make(chan error, 1)
+	go func() { result <- db.Backup(context.Background(), w) }()
+	<-w.began
+	send(db, message(1, 2, "b"))
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs")
+	}
+	expect(t, open(t, dir, small()), service.Pair(1, 2), "a", "b")
+	close(w.let)
+	if err := <-result; err == nil {
+		t.Error("the backup says that it is whole")
+	}
+}
+
+func TestABackupEndsWithItsContext(t *testing.T) {
+	db := open(t, t.TempDir(), small())
+	furnish(t, db, 1000)
+	ctx, cancel := context.WithCancel(context.Background())
+	w := stuckWriter{make(chan struct{}, 1), make(chan struct{})}
+	result := make(chan error, 1)
+	go func() { result <- db.Backup(ctx, w) }()
+	<-w.began
+	cancel()
+	close(w.let)
+	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -251,5 +306,92 @@ func TestCheckFindsDamage(t *testing.T) {
 				t.Errorf("the check says %v", err)
 			}
 		})
+	}
+}
+
+// TestCheckEndedAtTheFirstFault: what else was wrong was found one run at a time.
+func TestCheckEndedAtTheFirstFault(t *testing.T) {
+	dir := t.TempDir()
+	o := small()
+	o.PendingPostings = 1
+	db := open(t, dir, o)
+	for range 10 {
+		furnish(t, db, 100)
+	}
+	closeDB(t, db)
+	tamper(t, dir, func(tx *bbolt.Tx) error {
+		log := tx.Bucket([]byte("log"))
+		for gid := byte(10); gid < 60; gid++ {
+			key := []byte{0, 0, 0, 0, 0, 0, 0, gid}
+			v := bytes.Clone(log.Get(key))
+			v[len(v)/2] ^= 1
+			if err := log.Put(key, v); err != nil {
+				return err
+			}
+		}
+		k, _ := tx.Bucket([]byte("usergroups")).Cursor().Seek([]byte{0, 0, 0, 0, 0, 0, 0, 2, 1})
+		return tx.Bucket([]byte("usergroups")).Delete(k)
+	})
+	r, err := storage.Check(dir, nil)
+	if !errors.Is(err, storage.ErrFaulty) || !errors.Is(err, service.ErrDamaged) {
+		t.Fatal(err)
+	}
+	if r.FaultCount < 51 || len(r.Faults) != 20 || r.Entries < 50 {
+		t.Errorf("%d faults, %d described, %d entries", r.FaultCount, len(r.Faults), r.Entries)
+	}
+	if !strings.Contains(r.Faults[0], "record 10 ") || !strings.Contains(r.Faults[1], "record 11 ") {
+		t.Errorf("%q", r.Faults)
+	}
+}
+
+// TestAPipeInThePlaceOfAFileHung: it is no file, nor is a directory, and it is said at once.
+func TestAPipeInThePlaceOfAFileHung(t *testing.T) {
+	for _, name := range []string{"msgserver.db", "journal-0", "journal-1", "lock"} {
+		for kind, put := range map[string]func(path string) error{
+			"pipe":         func(path string) error { return syscall.Mkfifo(path, 0o600) },
+			"directory":    func(path string) error { return os.Mkdir(path, 0o700) },
+			"links":        func(path string) error { return os.Symlink(path, path) },
+			"is a link to": func(path string) error { return os.Symlink("/nowhere/at/all", path) },
+		} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				dir := t.TempDir()
+				closeDB(t, open(t, dir, small()))
+				remove(t, dir, name)
+				if err := put(filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+				for what, do := range map[string]func() error{
+					"serve":  func() error { db, err := storage.Open(dir, small()); closeIf(db, err); return err },
+					"check":  func() error { _, err := storage.Check(dir, nil); return err },
+					"stats":  func() error { _, err := storage.Measure(dir, nil); return err },
+					"backup": func() error { return storage.BackupDir(context.Background(), dir, &bytes.Buffer{}) },
+				} {
+					began := time.Now()
+					err := do()
+					if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, name)) || !strings.Contains(err.Error(), kind) || time.Since(began) > time.Second {
+						t.Errorf("%s after %v: %v", what, time.Since(began), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestAnEmptyFileIsNamed: 0 bytes are no database, and no reason to make a new one.
+func TestAnEmptyFileIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	closeDB(t, open(t, dir, small()))
+	path := filepath.Join(dir, "msgserver.db")
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range map[string]func() error{
+		"serve": func() error { db, err := storage.Open(dir, small()); closeIf(db, err); return err },
+		"check": func() error { _, err := storage.Check(dir, nil); return err },
+		"stats": func() error { _, err := storage.Measure(dir, nil); return err },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), path+" is empty") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -46,12 +46,12 @@ type entryID struct {
 }
 
 // mend mends what opening made pending. An entry that was its conversation's last and does not say so any more is
-// not missed by anybody: that it was there is known from the report alone.
+// missed by nobody: all that can be done is to report it.
 func (db *DB) mend(ls []lost) error {
 	if len(ls) == 0 && db.recent.dense() {
 		return nil
 	}
-	return db.bolt.View(func(tx *bbolt.Tx) error {
+	return db.look(func(tx *bbolt.Tx) error {
 		m := mender{db, indexOf(tx), ls, make([]bool, len(ls)), map[entryID]int{}}
 		for i, l := range ls {
 			if l.seq != 0 {
@@ -154,7 +154,11 @@ func (m *mender) between(conv service.ConvID, before, after posting) uint64 {
 // extend puts what is lost at the end of a conversation there.
 func (m *mender) extend() error {
 	for i, l := range m.lost {
-		if m.used[i] || l.seq == 0 {
+		if m.used[i] {
+			continue
+		}
+		if l.seq == 0 {
+			m.homeless(l)
 			continue
 		}
 		last, err := m.indexed(l.conv)
@@ -164,11 +168,20 @@ func (m *mender) extend() error {
 		if ps := m.db.recent.index.pending(l.conv); len(ps) > 0 {
 			last = ps[len(ps)-1]
 		}
-		if l.seq == last.seq+1 && l.gid > last.gid() {
+		switch {
+		case l.seq == last.seq+1 && l.gid > last.gid():
 			m.put(l.conv, posting{ref: l.gid << 1, seq: l.seq})
+		case l.seq > last.seq:
+			m.homeless(l)
 		}
 	}
 	return nil
+}
+
+// homeless reports a record that no conversation misses and that does not say where it belongs.
+func (m *mender) homeless(l lost) {
+	m.db.damaged([1]uint64{l.gid}, fmt.Errorf("record %d is of an unknown conversation: if it was the last there, its seq is given out again, "+
+		"and clients that have seen it miss a message: restore a backup: %w", l.gid, errDamaged))
 }
 
 func (m *mender) put(conv service.ConvID, p posting) {

@@ -2,7 +2,9 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 
 	"go.etcd.io/bbolt"
 
@@ -12,14 +14,10 @@ import (
 // catchUp makes the state in memory: what is pending for the sweeps from the log and the receipts, and the tail
 // from the journal.
 func (db *DB) catchUp() error {
-	var last uint64
+	last := db.meta.applied
 	var date int64
 	var lost []lost
-	err := db.bolt.View(func(tx *bbolt.Tx) (err error) {
-		if db.hash, err = readMeta(tx); err != nil {
-			return err
-		}
-		last = appliedIn(tx)
+	err := db.look(func(tx *bbolt.Tx) (err error) {
 		db.retains = db.options.Retain > 0 || metaUint(tx, metaRetained) > 0
 		db.recent = newRecent(last, db.options.PendingPostings)
 		db.groups.applied = last
@@ -28,6 +26,13 @@ func (db *DB) catchUp() error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	// What the journal may forget is what bbolt has durably.
+	if err := db.confirm(); err != nil {
+		return fmt.Errorf("make durable what it holds: %w", err)
+	}
+	if err := db.claimJournal(); err != nil {
 		return err
 	}
 	err = db.journal.replay(last, func(gid uint64, op []byte) error {
@@ -46,6 +51,44 @@ func (db *DB) catchUp() error {
 		return err
 	}
 	db.committer, err = newCommitter(db, last, date)
+	return err
+}
+
+// confirmBolt makes durable what bbolt shows. A process that was killed between writing a meta page and syncing it
+// leaves it in the page cache only; after a sync that failed it is there as if it were on the disk, and another
+// sync does not write it. So the page is written once more, as it is. A transaction would not do: its pages may
+// take the place of some that the disk's older meta page still needs. And this needs no space.
+func confirmBolt(b *bbolt.DB) error {
+	size, at := int64(b.Info().PageSize), int64(0)
+	err := b.View(func(tx *bbolt.Tx) error {
+		at = int64(tx.ID()) % 2 * size // bbolt's two meta pages take turns
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(b.Path(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	page := make([]byte, size)
+	if _, err = f.ReadAt(page, at); err == nil {
+		_, err = f.WriteAt(page, at)
+	}
+	if err == nil {
+		err = fdatasync(f)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// claimJournal has the database say that it has a journal, before anything is acknowledged. From then on it is
+// missed when it is not there.
+func (db *DB) claimJournal() error {
+	if db.meta.journaled {
+		return nil
+	}
+	err := db.updateBolt(func(tx *bbolt.Tx) error { return putMetaUint(tx, metaJournal, 1) })
+	db.meta.journaled = err == nil
 	return err
 }
 

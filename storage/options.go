@@ -16,6 +16,11 @@ type Options struct {
 
 	Retain time.Duration // entries older than this go, a little at a time; 0 keeps them for ever
 
+	// AcceptJournalLoss goes on from what the database has when its journal is missing, damaged, or that of another
+	// database. What is left of it is kept beside. Otherwise opening refuses, as what was acknowledged last would
+	// be lost.
+	AcceptJournalLoss bool
+
 	// OnFatal is called once, on a goroutine of its own, when a sync of the journal or an apply has failed.
 	// Nothing is written any more then; the owner logs and exits, opening replays the journal.
 	OnFatal func(error)
@@ -23,6 +28,8 @@ type Options struct {
 	// OnDamage is called, once for each record and at most a thousand times, when something stored is found to be not what
 	// was written. Everything else goes on. It must not block, nor use the store.
 	OnDamage func(error)
+
+	newJournal bool // the database may have none: that is set aside, or lost
 }
 
 func (o Options) withDefaults() Options {

@@ -17,7 +17,7 @@ func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
 	if err := db.readable(ctx); err != nil {
 		return err
 	}
-	err := db.bolt.View(fn)
+	err := db.look(fn)
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return service.ErrUnavailable
 	}
@@ -121,7 +121,8 @@ func (db *DB) read(ctx context.Context, c service.ConvID, from service.Seq, limi
 	return entries, nil
 }
 
-// Find is service.Store's.
+// Find is service.Store's. It looks at the last 1,024 entries: the late table is the committer's, and has no entry without its
+// sender.
 func (db *DB) Find(ctx context.Context, c service.ConvID, msgID string) ([]service.Entry, error) {
 	if msgID == "" {
 		return nil, nil

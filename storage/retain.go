@@ -111,7 +111,7 @@ func (db *DB) overdue() (due, indexed bool) {
 	if cutoff == 0 {
 		return false, false
 	}
-	err := db.bolt.View(func(tx *bbolt.Tx) error {
+	err := db.look(func(tx *bbolt.Tx) error {
 		gone := db.oldestBefore(tx, cutoff, math.MaxUint64, 1)
 		due = len(gone) > 0
 		indexed = due && gone[len(gone)-1].gid < metaUint(tx, metaIndexed)

@@ -18,13 +18,8 @@ type posting struct {
 func (p posting) gid() uint64  { return p.ref >> 1 }
 func (p posting) notice() bool { return p.ref&1 != 0 }
 
-// print is what deduplication compares: nothing for a notice, which no message is a repetition of.
-func (p posting) print() uint32 {
-	if p.notice() {
-		return 0
-	}
-	return fingerprint(p.sender, p.msgID)
-}
+// print is what deduplication compares first. A notice has one if its change had a msgId.
+func (p posting) print() uint32 { return fingerprint(p.sender, p.msgID) }
 
 func (k hashKey) posting(gid uint64, seq service.Seq, kind service.EntryKind, from service.UserID, msgID []byte) posting {
 	p := posting{ref: gid << 1, seq: seq, sender: k.sender(from), msgID: k.msgID(msgID)}

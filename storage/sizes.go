@@ -50,14 +50,16 @@ func Measure(dir string, progress Progress) (Sizes, error) {
 		return Sizes{}, offlineError(err, "ask its admin address for /stats")
 	}
 	path := filepath.Join(dir, fileName)
-	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLock, ReadOnly: true, PreLoadFreelist: true})
+	b, err := openGuarded(path, bbolt.Options{Timeout: boltLock, ReadOnly: true, PreLoadFreelist: true})
 	if err != nil {
-		return Sizes{}, errors.Join(fmt.Errorf("open %s: %w", path, err), lock.Close())
+		return Sizes{}, errors.Join(err, lock.Close())
 	}
 	var s Sizes
-	err = b.View(func(tx *bbolt.Tx) error {
-		s, err = measure(tx, progress)
-		return err
+	err = guarded(path, func() error {
+		return b.View(func(tx *bbolt.Tx) (err error) {
+			s, err = measure(tx, progress)
+			return err
+		})
 	})
 	return s, errors.Join(err, b.Close(), lock.Close())
 }
@@ -88,6 +90,9 @@ func (s *Sizes) countConversations(tx *bbolt.Tx) error {
 	heads := map[service.ConvID]service.Seq{}
 	x := indexOf(tx)
 	err := x.tails.ForEach(func(k, _ []byte) error {
+		if len(k) != len(service.ConvID{}) {
+			return fmt.Errorf("tail %x: %w", k, errDamaged)
+		}
 		heads[service.ConvID(k)] = x.last(service.ConvID(k))
 		return nil
 	})

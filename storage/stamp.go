@@ -82,14 +82,15 @@ type stampFilter struct {
 	conv    service.ConvID
 	query   service.StampQuery
 	self    uint32
-	certain bool // a sender's hash tells who it is: there are two, and theirs differ
+	certain bool // a sender's hash tells who it is: there is one, or two whose hashes differ
 	stamps  []service.Stamp
 }
 
 func (db *DB) filter(c service.ConvID, q service.StampQuery) *stampFilter {
 	f := &stampFilter{db: db, conv: c, query: q, self: db.hash.sender(q.User)}
 	if _, group := c.Group(); !group {
-		f.certain = db.hash.sender(c.Peer(q.User)) != f.self
+		peer := c.Peer(q.User)
+		f.certain = peer == q.User || db.hash.sender(peer) != f.self
 	}
 	return f
 }

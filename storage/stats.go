@@ -25,7 +25,7 @@ func (db *DB) Stats() Stats {
 	var s Stats
 	s.QueueBytes, s.Refused = db.queue.load()
 	s.Commits, s.JournaledBytes = db.committer.commits.Load(), db.committer.journaled.Load()
-	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load()
+	s.Applies, s.ReadOnly = db.applier.applies.Load(), db.full.Load() || db.stuck.Load()
 	late := db.committer.late
 	s.LateEntries = int(late.entries.Load())
 	s.LateSeconds = (db.options.Clock().UnixMilli() - late.began.Load()) / 1000

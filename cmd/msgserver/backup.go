@@ -26,6 +26,7 @@ func newBackup() *cobra.Command {
 	var (
 		to, admin, data string
 		force           bool
+		accept          journalLossFlag
 		out             output
 	)
 	cmd := &cobra.Command{
@@ -46,6 +47,9 @@ func newBackup() *cobra.Command {
 			}
 			from := func(ctx context.Context, w io.Writer) error { return download(ctx, admin, w) }
 			if c.Flags().Changed("data") {
+				if err := accept.apply(c, data); err != nil {
+					return err
+				}
 				from = func(ctx context.Context, w io.Writer) error { return storage.BackupDir(ctx, data, w) }
 			}
 			result, err := makeBackup(c.Context(), to, from)
@@ -57,10 +61,11 @@ func newBackup() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "the file to make")
+	cmd.Flags().StringVar(&to, "to", "", "the file to make (required)")
 	cmd.Flags().StringVar(&admin, "admin", "127.0.0.1:3007", "admin address of the running server")
 	cmd.Flags().StringVar(&data, "data", "", "data directory of a stopped server, instead of --admin")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
+	accept.flag(cmd)
 	out.flags(cmd)
 	return cmd
 }
@@ -155,7 +160,7 @@ func newRestore() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "the backup")
+	cmd.Flags().StringVar(&from, "from", "", "the backup (required)")
 	cmd.Flags().StringVar(&data, "data", "./data", "the data directory")
 	out.flags(cmd)
 	return cmd

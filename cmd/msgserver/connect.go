@@ -26,7 +26,7 @@ type connection struct {
 
 func (f *connection) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.addr, "addr", "127.0.0.1:3005", "address of the server")
-	c.Flags().Var(&f.user, "user", "who you are: a user id")
+	c.Flags().Var(&f.user, "user", "who you are: a user id (required)")
 	c.Flags().StringVar(&f.format, "format", "json", "format of the bodies: json or msgpack")
 	c.Flags().DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the server")
 }
@@ -115,8 +115,8 @@ func parseUser(s string) (service.UserID, error) {
 	return service.UserID(n), nil
 }
 
-func parseUsers(list string) ([]service.UserID, error) {
-	var users []service.UserID
+func parseUsers(list string) ([]codec.ID, error) {
+	var users []codec.ID
 	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
@@ -125,7 +125,7 @@ func parseUsers(list string) ([]service.UserID, error) {
 		if err != nil {
 			return nil, &codedError{exitUsage, err}
 		}
-		users = append(users, u)
+		users = append(users, codec.ID(u))
 	}
 	return users, nil
 }
@@ -137,8 +137,8 @@ type target struct {
 }
 
 func (t *target) flags(c *cobra.Command) {
-	c.Flags().Var(&t.to, "to", "the other user: a user id")
-	c.Flags().StringVar(&t.group, "group", "", "the group: its id")
+	c.Flags().Var(&t.to, "to", "the other user: a user id (it or --group is required)")
+	c.Flags().StringVar(&t.group, "group", "", "the group: its id (it or --to is required)")
 }
 
 func (t *target) conversation() (client.Conversation, error) {

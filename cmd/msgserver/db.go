@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,16 +15,14 @@ func newDB() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
 		Short: "Check, measure or compact the data of a stopped server",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	cmd.AddCommand(
 		dbCommand("check", "Verify structure, checksums, seqs and index", storage.Check, func(r storage.Report) string {
+			if r.FaultCount > 0 {
+				return faultsText(r)
+			}
 			return fmt.Sprintf("in order: %d entries (%d notices) in %d conversations, %d groups, %d marks, %s",
 				r.Entries, r.Notices, r.Conversations, r.Groups, r.Marks, size(r.FileBytes))
 		}),
@@ -37,6 +36,7 @@ func newDB() *cobra.Command {
 
 func dbCommand[T any](name, short string, work func(string, storage.Progress) (T, error), text func(T) string) *cobra.Command {
 	var data string
+	var accept journalLossFlag
 	var out output
 	cmd := &cobra.Command{
 		Use: name + " --data DIR", Short: short, Args: noArgs,
@@ -44,18 +44,53 @@ func dbCommand[T any](name, short string, work func(string, storage.Progress) (T
 			if err := out.check(); err != nil {
 				return err
 			}
+			if err := accept.apply(c, data); err != nil {
+				return err
+			}
 			show := newProgress("db " + name)
 			result, err := work(data, show.ratio)
 			show.clear()
-			if err != nil {
+			if err != nil && (name != "check" || !errors.Is(err, storage.ErrFaulty)) {
 				return err
 			}
-			return out.print(c, result, func() string { return text(result) })
+			return errors.Join(out.print(c, result, func() string { return text(result) }), err)
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "./data", "the data directory")
+	accept.flag(cmd)
 	out.flags(cmd)
 	return cmd
+}
+
+// journalLossFlag is the way out when the journal is lost.
+type journalLossFlag bool
+
+func (f *journalLossFlag) flag(c *cobra.Command) {
+	c.Flags().BoolVar((*bool)(f), "accept-journal-loss", false,
+		"when the journal is missing, damaged or another database's, set it aside and lose what was in it only")
+}
+
+// apply accepts the loss for a directory, if there is one, and says what it was.
+func (f *journalLossFlag) apply(c *cobra.Command, data string) error {
+	if !*f {
+		return nil
+	}
+	loss, err := storage.AcceptJournalLoss(data)
+	if loss != nil {
+		fmt.Fprintln(c.ErrOrStderr(), "msgserver: accepted:", loss)
+	}
+	return err
+}
+
+func faultsText(r storage.Report) string {
+	text := fmt.Sprintf("faults: %d", r.FaultCount)
+	for _, f := range r.Faults {
+		text += "\n  " + f
+	}
+	if more := r.FaultCount - int64(len(r.Faults)); more > 0 {
+		text += fmt.Sprintf("\n  and %d more", more)
+	}
+	return text
 }
 
 func sizesText(s storage.Sizes) string {

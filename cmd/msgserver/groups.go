@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msgserver/msgserver/client"
-	"github.com/msgserver/msgserver/service"
+	"github.com/msgserver/msgserver/codec"
 )
 
 // groupsCommand is what the group commands share.
@@ -22,18 +22,13 @@ func newGroups() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "groups",
 		Short: "Create, list and change groups",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	g := &groupsCommand{}
 	cmd.AddCommand(g.create(), g.list(), g.info(), g.update(), g.delete(),
-		g.members("add", "Add members to a group", "added", (*client.Conn).AddMembers),
-		g.members("kick", "Remove members from a group; naming yourself is leaving it", "removed", (*client.Conn).KickMembers))
+		g.members("add", "Add members to a group", codec.AddGroupMembers),
+		g.members("kick", "Remove members from a group; naming yourself is leaving it", codec.KickGroupMembers))
 	for _, sub := range cmd.Commands() {
 		g.conn.flags(sub)
 		g.out.flags(sub)
@@ -55,9 +50,98 @@ func (g *groupsCommand) run(c *cobra.Command, ask func(context.Context, *client.
 	})
 }
 
-// done is the result of commands that have nothing to say but that it worked.
-type done struct {
-	OK bool `json:"ok"`
+// change makes a change of a group and says what it came to: the answer is the entry that the change has left.
+func (g *groupsCommand) change(c *cobra.Command, label codec.Label, req codec.GroupRequest) error {
+	return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
+		e, err := conn.ChangeGroup(ctx, label, req)
+		if err != nil {
+			return nil, "", err
+		}
+		return e.Content, changeText(label, req, e), nil
+	})
+}
+
+// changeText says what a change came to.
+func changeText(label codec.Label, req codec.GroupRequest, e client.Entry) string {
+	if e.Seq == 0 && label != codec.CreateGroup {
+		return "nothing changed" + map[codec.Label]string{
+			codec.AddGroupMembers:  ": all of them are members already",
+			codec.KickGroupMembers: ": none of them is a member",
+			codec.UpdateGroupInfo:  ": the group is like that already",
+		}[label]
+	}
+	switch body := e.Content.(type) {
+	case *codec.GroupBody:
+		if label == codec.CreateGroup {
+			return fmt.Sprintf("created group %s, %s, with %s", plain(e.Group), quote(*req.GroupName), memberText(body.MemberIDs))
+		}
+		return fmt.Sprintf("updated #%d: %s, creator %d%s", e.Seq, quote(body.GroupName), body.Creator, pictureText(body.GroupHeadImage))
+	case *codec.MembersBody:
+		return membersText(label, req, e, body)
+	}
+	return "done"
+}
+
+// membersText says who came or went, and of whom it was asked in vain.
+func membersText(label codec.Label, req codec.GroupRequest, e client.Entry, body *codec.MembersBody) string {
+	others := without(req.MemberIDs, body.MemberIDs)
+	switch {
+	case e.Label == codec.DeleteGroupNoti:
+		return fmt.Sprintf("dissolved the group for all its members #%d", e.Seq)
+	case label == codec.DeleteGroup:
+		return fmt.Sprintf("left the group #%d: only its creator can dissolve it", e.Seq)
+	case label == codec.AddGroupMembers && len(others) > 0:
+		return fmt.Sprintf("added %s #%d; members before: %s", idList(body.MemberIDs), e.Seq, idList(others))
+	case label == codec.AddGroupMembers:
+		return fmt.Sprintf("added %s #%d", idList(body.MemberIDs), e.Seq)
+	case leaves(body):
+		return fmt.Sprintf("left the group #%d", e.Seq)
+	case len(others) > 0:
+		return fmt.Sprintf("removed %s #%d; not members: %s", idList(body.MemberIDs), e.Seq, idList(others))
+	}
+	return fmt.Sprintf("removed %s #%d", idList(body.MemberIDs), e.Seq)
+}
+
+// leaves reports whether who did it removed himself only.
+func leaves(body *codec.MembersBody) bool {
+	return len(body.MemberIDs) == 1 && body.MemberIDs[0] == body.UserID
+}
+
+// without returns the ids of all that are not among some.
+func without(all, some []codec.ID) []codec.ID {
+	return slices.DeleteFunc(slices.Clone(all), func(id codec.ID) bool { return slices.Contains(some, id) })
+}
+
+// shownIDs is how many of many ids a line shows.
+const shownIDs = 20
+
+// idList is user ids for people.
+func idList(ids []codec.ID) string {
+	var b strings.Builder
+	for i, id := range ids[:min(len(ids), shownIDs)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, id)
+	}
+	if more := len(ids) - shownIDs; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+func memberText(ids []codec.ID) string {
+	if len(ids) == 0 {
+		return "nobody else"
+	}
+	return idList(ids)
+}
+
+func pictureText(url string) string {
+	if url == "" {
+		return ""
+	}
+	return ", picture " + quote(url)
 }
 
 func (g *groupsCommand) create() *cobra.Command {
@@ -72,14 +156,19 @@ func (g *groupsCommand) create() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			req := codec.GroupRequest{GroupName: &name, MemberIDs: users}
 			return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
-				id, err := conn.CreateGroup(ctx, name, users)
-				text := fmt.Sprintf("created group %s\ntalk in it: %s chat --user %d --group %s", id, selfCommand(), g.conn.user.id, id)
-				return map[string]string{"groupId": id}, text, err
+				e, err := conn.ChangeGroup(ctx, codec.CreateGroup, req)
+				if err != nil {
+					return nil, "", err
+				}
+				text := fmt.Sprintf("%s\ntalk in it: %s chat --user %d --group %s",
+					changeText(codec.CreateGroup, req, e), selfCommand(), g.conn.user.id, plain(e.Group))
+				return e.Content, text, nil
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the group's name")
+	cmd.Flags().StringVar(&name, "name", "", "the group's name (required)")
 	cmd.Flags().StringVar(&members, "members", "", "user ids, separated by commas")
 	return cmd
 }
@@ -104,13 +193,13 @@ func (g *groupsCommand) list() *cobra.Command {
 }
 
 func groupLine(g client.Group) string {
-	return fmt.Sprintf("%s  %-20s  creator %d, %d other members, changed %s",
-		g.GroupID, g.GroupName, g.Creator, len(g.MemberIDs), time.UnixMilli(g.UpdateDate).Format(time.DateTime))
+	return fmt.Sprintf("%s  %-22s  creator %d, %d other members, changed %s",
+		plain(g.GroupID), quote(g.GroupName), g.Creator, len(g.MemberIDs), stamp(g.UpdateDate))
 }
 
 // group adds the --group flag and gives what checks it.
 func groupFlag(cmd *cobra.Command) func() (string, error) {
-	id := cmd.Flags().String("group", "", "the group's id")
+	id := cmd.Flags().String("group", "", "the group's id (required)")
 	return func() (string, error) {
 		if *id == "" {
 			return "", usageError("--group is missing: the group's id")
@@ -129,16 +218,16 @@ func (g *groupsCommand) info() *cobra.Command {
 		}
 		return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
 			info, err := conn.Group(ctx, id)
-			return info, fmt.Sprintf("%s\nmembers: creator %d and %v", groupLine(info), info.Creator, info.MemberIDs), err
+			return info, fmt.Sprintf("%s\nmembers: creator %d and %s", groupLine(info), info.Creator, memberText(info.MemberIDs)), err
 		})
 	}
 	return cmd
 }
 
-func (g *groupsCommand) members(name, short, past string, change func(*client.Conn, context.Context, string, []service.UserID) error) *cobra.Command {
+func (g *groupsCommand) members(name, short string, label codec.Label) *cobra.Command {
 	cmd := &cobra.Command{Use: name + " --user ID --group ID --members ID,ID…", Short: short, Args: noArgs}
 	group := groupFlag(cmd)
-	members := cmd.Flags().String("members", "", "user ids, separated by commas")
+	members := cmd.Flags().String("members", "", "user ids, separated by commas (required)")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		id, err := group()
 		if err != nil {
@@ -151,9 +240,7 @@ func (g *groupsCommand) members(name, short, past string, change func(*client.Co
 		if len(users) == 0 {
 			return usageError("--members is missing: user ids, separated by commas")
 		}
-		return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
-			return done{true}, past, change(conn, ctx, id, users)
-		})
+		return g.change(c, label, codec.GroupRequest{GroupID: id, MemberIDs: users})
 	}
 	return cmd
 }
@@ -161,31 +248,34 @@ func (g *groupsCommand) members(name, short, past string, change func(*client.Co
 func (g *groupsCommand) update() *cobra.Command {
 	cmd := &cobra.Command{Use: "update --user ID --group ID [--name NAME] [--head-image URL] [--creator ID]", Short: "Change a group that you created", Args: noArgs}
 	group := groupFlag(cmd)
-	name := cmd.Flags().String("name", "", "the new name")
-	image := cmd.Flags().String("head-image", "", "the address of the new picture")
+	name := cmd.Flags().String("name", "", "the new name (default: it stays)")
+	image := cmd.Flags().String("head-image", "", `the address of the new picture; "" for none (default: it stays)`)
 	var creator userFlag
-	cmd.Flags().Var(&creator, "creator", "the member who becomes the creator")
+	cmd.Flags().Var(&creator, "creator", "the member who becomes the creator (default: it stays)")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		id, err := group()
 		if err != nil {
 			return err
 		}
-		var update client.GroupUpdate
+		req := codec.GroupRequest{GroupID: id}
 		if c.Flags().Changed("name") {
-			update.Name = name
+			if req.GroupName = name; *name == "" {
+				return usageError("--name is empty: a group has a name")
+			}
 		}
-		if c.Flags().Changed("head-image") {
-			update.HeadImage = image
+		switch {
+		case c.Flags().Changed("head-image") && *image == "":
+			req.Clear = []string{"groupHeadImage"} // "" is absent on the wire
+		case *image != "":
+			req.GroupHeadImage = image
 		}
 		if creator.set {
-			update.Creator = &creator.id
+			req.Creator = codec.SomeID(codec.ID(creator.id))
 		}
-		if update == (client.GroupUpdate{}) {
+		if req.GroupName == nil && req.GroupHeadImage == nil && len(req.Clear) == 0 && !creator.set {
 			return usageError("nothing to change: give --name, --head-image or --creator")
 		}
-		return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
-			return done{true}, "updated", conn.UpdateGroup(ctx, id, update)
-		})
+		return g.change(c, codec.UpdateGroupInfo, req)
 	}
 	return cmd
 }
@@ -198,9 +288,7 @@ func (g *groupsCommand) delete() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return g.run(c, func(ctx context.Context, conn *client.Conn) (any, string, error) {
-			return done{true}, "deleted", conn.DeleteGroup(ctx, id)
-		})
+		return g.change(c, codec.DeleteGroup, codec.GroupRequest{GroupID: id})
 	}
 	return cmd
 }

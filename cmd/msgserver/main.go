@@ -19,7 +19,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "msgserver:", err)
+	fmt.Fprintln(os.Stderr, "msgserver:", errorLine(err))
 	var coded *codedError
 	if errors.As(err, &coded) {
 		os.Exit(coded.code)

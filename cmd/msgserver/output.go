@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/msgserver/msgserver/codec"
 )
 
 // output is the -o flag: text for people, json for scripts.
@@ -26,13 +30,33 @@ func (o *output) print(c *cobra.Command, v any, text func() string) error {
 		return err
 	}
 	if o.format == "json" {
-		enc := json.NewEncoder(c.OutOrStdout())
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(v)
+		return printJSON(c.OutOrStdout(), v)
 	}
 	if s := text(); s != "" {
 		fmt.Fprintln(c.OutOrStdout(), s)
 	}
 	return nil
+}
+
+// printJSON writes v as the wire would, but indented.
+func printJSON(w io.Writer, v any) error {
+	body, err := codec.AppendBody(nil, codec.JSON, v)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, body, "", "  "); err != nil {
+		return err
+	}
+	text.WriteByte('\n')
+	_, err = w.Write(text.Bytes())
+	return err
+}
+
+// count is a number of things.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }

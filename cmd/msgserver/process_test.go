@@ -280,9 +280,9 @@ func TestAGroupTalks(t *testing.T) {
 		return append(append([]string{"groups"}, command...), "--group", created.GroupID, "--addr", s.addr)
 	}
 	ok(t, with("add", "--user", "2", "--members", "4")...)
-	three.sees("2 added [4]")
+	three.sees("2 added 4")
 	ok(t, with("update", "--user", "1", "--name", "old friends")...)
-	if out := ok(t, with("info", "--user", "4")...); !strings.Contains(out, "old friends") || !strings.Contains(out, "[2 3 4]") {
+	if out := ok(t, with("info", "--user", "4")...); !strings.Contains(out, "old friends") || !strings.Contains(out, "creator 1 and 2, 3, 4") {
 		t.Errorf("info: %s", out)
 	}
 	ok(t, with("kick", "--user", "1", "--members", "4")...)
@@ -338,6 +338,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad user", []string{"send", "--user", "-1", "--to", "2", "hi"}, exitUsage, "user id"},
 		{"bad output", []string{"version", "-o", "xml"}, exitUsage, "json"},
 		{"not loopback", []string{"serve", "--listen", "0.0.0.0:0", "--data", "unused"}, exitFailed, "--allow-insecure"},
+		{"invalid port, not loopback's fault", []string{"serve", "--listen", "127.0.0.1:99999", "--data", "unused"}, exitFailed, "invalid"},
 		{"help", []string{}, 0, ""},
 		{"version", []string{"version", "-o", "json"}, 0, ""},
 	} {
@@ -429,4 +430,83 @@ func TestBackupRestoreAndDB(t *testing.T) {
 	}
 	s.cmd.Wait()
 	ok(t, "backup", "--to", file+"4", "--data", data)
+}
+
+// TestALostJournalIsSaid: a server whose journal is lost does not start, unless it is told to; nor is it backed up.
+func TestALostJournalIsSaid(t *testing.T) {
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	s := serve(t, data)
+	ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, "hello")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	lose := func() {
+		if err := os.Remove(filepath.Join(data, "journal-1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose()
+	for _, args := range [][]string{
+		{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", ""}, {"db", "compact", "--data", data},
+		{"db", "stats", "--data", data}, {"backup", "--to", file, "--data", data},
+	} {
+		_, errOut, code := run(t, args...)
+		if code != exitFailed || !strings.Contains(errOut, "journal-1 is missing") || !strings.Contains(errOut, "--accept-journal-loss") || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: exit %d %s", args, code, errOut)
+		}
+	}
+	out, errOut, code := run(t, "db", "check", "--data", data, "-o", "json")
+	var report struct {
+		Entries    int
+		FaultCount int
+		Faults     []string
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitFailed || report.FaultCount != 1 || len(report.Faults) != 1 || report.Entries != 1 {
+		t.Errorf("check: exit %d, %v, %s%s", code, err, out, errOut)
+	}
+	if out, _, code := run(t, "db", "check", "--data", data); code != exitFailed || !strings.Contains(out, "faults: 1\n  the server cannot open it") {
+		t.Errorf("check: exit %d %s", code, out)
+	}
+	if _, errOut, code := run(t, "backup", "--to", file, "--data", data, "--accept-journal-loss"); code != 0 || !strings.Contains(errOut, "journal-1 is missing") {
+		t.Errorf("backup: exit %d %s", code, errOut)
+	}
+	ok(t, "db", "check", "--data", data)
+	lose()
+	s = serve(t, data, "--accept-journal-loss")
+	if out := ok(t, "history", "--user", "2", "--to", "1", "--addr", s.addr); !strings.Contains(out, "hello") {
+		t.Errorf("history: %s", out)
+	}
+}
+
+// TestADamagedFileGivesNoStackTrace in any command.
+func TestADamagedFileGivesNoStackTrace(t *testing.T) {
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	s := serve(t, data)
+	ok(t, "send", "--user", "1", "--to", "2", "--addr", s.addr, "hello")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Wait()
+	f, err := os.OpenFile(filepath.Join(data, "msgserver.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page := int64(2); page < 40; page++ {
+		if _, err := f.WriteAt([]byte{77}, page*4096+8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", ""}, {"db", "check", "--data", data},
+		{"db", "compact", "--data", data}, {"db", "stats", "--data", data}, {"backup", "--to", file, "--data", data},
+	} {
+		_, errOut, code := run(t, args...)
+		if code != exitFailed || !strings.Contains(errOut, "msgserver.db") || !strings.Contains(errOut, "restore a backup") || strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: exit %d %s", args, code, errOut)
+		}
+	}
 }

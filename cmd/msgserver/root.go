@@ -25,26 +25,23 @@ func newRoot() *cobra.Command {
 		Long:          fmt.Sprintf(rootText, self),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       buildVersion().text(),
 		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError("%v: see %s --help", err, c.CommandPath())
-	})
+	root.SetOut(&terminal{w: os.Stdout})
+	root.SetErr(&terminal{w: os.Stderr})
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newServe(), newChat(), newSend(), newGroups(), newHistory(), newSessions(), newOffline(),
 		newBackup(), newRestore(), newDB(), newBench(), newVersion())
+	sayDefaults(root)
+	completeAll(root)
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = checkHelp
+	}
 	return root
-}
-
-// noArgs refuses arguments; for the root they are unknown commands.
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if !c.HasParent() {
-		return usageError("unknown command %q: see %s --help", args[0], c.CommandPath())
-	}
-	return usageError("%s takes no arguments, but got %q", c.CommandPath(), args)
 }
 
 // selfCommand is how this program was started, for texts that say what to type next.

@@ -27,6 +27,7 @@ type serveCommand struct {
 	cfg      server.Config
 	data     string
 	minFree  int64
+	accept   bool // the loss of the journal
 	retain   ageFlag
 	logLevel zapcore.Level
 }
@@ -49,7 +50,8 @@ func newServe() *cobra.Command {
 	f.TextVar(&s.logLevel, "log-level", zapcore.InfoLevel, "debug, info, warn or error")
 	f.Int64Var(&s.minFree, "min-free", 256, "MiB of disk below which the server takes no writes")
 
-	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever")
+	f.BoolVar(&s.accept, "accept-journal-loss", false, "when the journal is missing, damaged or another database's, set it aside and lose what was in it only")
+	f.Var(&s.retain, "retain", "how long messages are kept, for example 90d or 36h; 0 for ever (default 0)")
 
 	f.DurationVar(&s.cfg.BindTimeout, "bind-timeout", 10*time.Second, "a connection must be bound by then")
 	f.DurationVar(&s.cfg.IdleTimeout, "idle-timeout", 180*time.Second, "a silent connection is closed after this; 0 never")
@@ -62,7 +64,7 @@ func newServe() *cobra.Command {
 	f.IntVar(&s.cfg.PendingBytes, "pending-bytes", 1<<20, "bytes that may wait for one client before pushes are dropped for it")
 	f.IntVar(&s.cfg.AckBytes, "ack-bytes", 4<<20, "bytes of unread acknowledgements after which a client is closed")
 	f.IntVar(&s.cfg.WaitingBytes, "waiting-bytes", 0, "bytes that may wait for all clients together; 0: a fifth of the memory there is")
-	f.IntVar(&s.cfg.ReadBytes, "read-bytes", 0, "bytes that all reading requests may hold together; 0: a sixteenth of the memory there is, 64 MiB to 1 GiB")
+	f.IntVar(&s.cfg.ReadBytes, "read-bytes", 0, "bytes that all reading requests may hold together; 0: a thirty-second of the memory there is, 64 to 512 MiB")
 	f.IntVar(&s.cfg.Limits.Members, "max-members", 10_000, "members of one group")
 	f.IntVar(&s.cfg.Limits.Groups, "max-groups", 2_000, "groups of one user")
 	f.IntVar(&s.cfg.Limits.AddsPerMinute, "adds-per-minute", 60, "groups that others can put one user into within a minute; 0: any number")
@@ -92,6 +94,8 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	db, err := storage.Open(s.data, storage.Options{
 		MinFree: s.minFree << 20,
 		Retain:  time.Duration(s.retain),
+
+		AcceptJournalLoss: s.accept,
 		OnFatal: func(err error) {
 			select {
 			case failed <- err:
@@ -102,6 +106,9 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	})
 	if err != nil {
 		return err
+	}
+	if loss := db.JournalLoss(); loss != nil {
+		log.Warn("journal loss accepted", zap.Error(loss))
 	}
 	s.cfg.StoreStats = func() any { return db.Stats() }
 	s.cfg.About = about(db)

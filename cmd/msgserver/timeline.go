@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,17 +30,24 @@ func newHistory() *cobra.Command {
 				return err
 			}
 			page := client.HistoryPage{Conversation: conv, Before: before, After: after, HasAfter: c.Flags().Changed("after"), Limit: limit}
-			return readTimeline(c, &conn, &out, func(ctx context.Context, conn *client.Conn) (*codec.Timeline, error) {
-				return conn.HistoryPage(ctx, page)
+			if err := out.check(); err != nil {
+				return err
+			}
+			return conn.do(c, func(ctx context.Context, conn *client.Conn) error {
+				found, err := conn.HistoryPage(ctx, page)
+				if err != nil {
+					return err
+				}
+				return out.print(c, found, func() string { return historyText(found, page, groupNames(ctx, conn, page.Group)) })
 			})
 		},
 	}
 	conn.flags(cmd)
 	in.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most; 0: the server's default")
-	cmd.Flags().Uint64Var(&before, "before", 0, "only entries before this seq")
-	cmd.Flags().Uint64Var(&after, "after", 0, "only entries after this seq")
+	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
+	cmd.Flags().Uint64Var(&before, "before", 0, "only entries before this seq; 0: the newest (default 0)")
+	cmd.Flags().Uint64Var(&after, "after", 0, "only entries after this seq, oldest first; 0 begins with the first (default: the newest entries)")
 	return cmd
 }
 
@@ -52,68 +60,161 @@ func newOffline() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "offline --user ID", Short: "Show what you have not confirmed yet, in all conversations", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return readTimeline(c, &conn, &out, func(ctx context.Context, conn *client.Conn) (*codec.Timeline, error) {
-				return conn.Offline(ctx, limit)
+			if err := out.check(); err != nil {
+				return err
+			}
+			return conn.do(c, func(ctx context.Context, conn *client.Conn) error {
+				page, err := conn.Offline(ctx, limit)
+				if err != nil {
+					return err
+				}
+				return out.print(c, page, func() string { return offlineText(page, groupNames(ctx, conn, groupsOf(page)...)) })
 			})
 		},
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most; 0: the server's default")
+	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
 	return cmd
 }
 
-func readTimeline(c *cobra.Command, conn *connection, out *output, read func(context.Context, *client.Conn) (*codec.Timeline, error)) error {
-	if err := out.check(); err != nil {
-		return err
-	}
-	return conn.do(c, func(ctx context.Context, conn *client.Conn) error {
-		page, err := read(ctx, conn)
-		if err != nil {
-			return err
-		}
-		return out.print(c, page, func() string { return timelineText(page) })
-	})
-}
-
-func timelineText(page *codec.Timeline) string {
+// historyText is a page of one conversation, with how to read on.
+func historyText(page *codec.Timeline, asked client.HistoryPage, names map[string]string) string {
 	var lines []string
+	if asked.Group != "" {
+		lines = append(lines, groupTitle(asked.Group, names))
+	}
+	if len(page.Messages) == 0 {
+		return strings.Join(append(lines, "nothing"), "\n")
+	}
 	for _, item := range page.Messages {
-		lines = append(lines, entryLine(item.LabelName, item.Content))
+		lines = append(lines, entryLine(item.LabelName, item.Content, stamp))
 	}
-	if len(lines) == 0 {
-		return "nothing"
-	}
-	if page.More {
-		lines = append(lines, "… and more")
+	first, last := page.Messages[0].Content, page.Messages[len(page.Messages)-1].Content
+	switch {
+	case page.More && asked.HasAfter:
+		lines = append(lines, fmt.Sprintf("… newer ones: --after %d", seqOf(last)))
+	case page.More:
+		lines = append(lines, fmt.Sprintf("… older ones: --before %d", seqOf(first)))
+	case page.FirstSeq > 1 && !asked.HasAfter:
+		lines = append(lines, fmt.Sprintf("… what was before #%d has expired", page.FirstSeq))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// entryLine is an entry of a timeline, or its push, for people.
-func entryLine(label codec.Label, content any) string {
+// offlineText is what was missed, each conversation under its name.
+func offlineText(page *codec.Timeline, names map[string]string) string {
+	if len(page.Messages) == 0 {
+		return "nothing"
+	}
+	var lines []string
+	var under string
+	for _, item := range page.Messages {
+		title := ""
+		if id := groupOf(item.Content); id != "" {
+			title = groupTitle(id, names)
+		} else if m, ok := item.Content.(*codec.MessageBody); ok {
+			title = fmt.Sprintf("user %d", m.FromUserID)
+		}
+		if title != under {
+			lines, under = append(lines, title), title
+		}
+		lines = append(lines, "  "+entryLine(item.LabelName, item.Content, stamp))
+	}
+	if page.More {
+		lines = append(lines, "… and more: --limit 200 shows as many at once; what chat shows is confirmed and no longer listed")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// groupOf is the group of an entry, "" if it is of a personal conversation.
+func groupOf(content any) string {
 	switch e := content.(type) {
 	case *codec.MessageBody:
-		return fmt.Sprintf("%s  #%d  %d: %s%s", clock(e.ServerReceiveDate), e.Seq, e.FromUserID, e.ContentStr, stateMark(e.State))
+		return e.SessionID
+	case *codec.GroupBody:
+		return e.GroupID
+	case *codec.MembersBody:
+		return e.GroupID
+	}
+	return ""
+}
+
+func seqOf(content any) uint64 {
+	switch e := content.(type) {
+	case *codec.MessageBody:
+		return e.Seq
+	case *codec.GroupBody:
+		return e.Seq
+	case *codec.MembersBody:
+		return e.Seq
+	}
+	return 0
+}
+
+// groupsOf are the groups of which a page has entries.
+func groupsOf(page *codec.Timeline) []string {
+	var ids []string
+	for _, item := range page.Messages {
+		ids = append(ids, groupOf(item.Content))
+	}
+	return ids
+}
+
+// groupNames asks for the names of groups. Of those that the user has left, or that are dissolved, there is none.
+func groupNames(ctx context.Context, conn *client.Conn, ids ...string) map[string]string {
+	names := map[string]string{}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if id == "" {
+			continue
+		}
+		group, err := conn.Group(ctx, id)
+		if _, refused := client.CodeOf(err); err != nil && !refused {
+			break // names are not worth an error, nor a wait for each of them
+		}
+		names[id] = group.GroupName
+	}
+	return names
+}
+
+func groupTitle(id string, names map[string]string) string {
+	if name := names[id]; name != "" {
+		return fmt.Sprintf("group %s %s", plain(id), quote(name))
+	}
+	return "group " + plain(id)
+}
+
+// entryLine is an entry of a timeline, or its push, for people; when shows its date.
+func entryLine(label codec.Label, content any, when func(ms int64) string) string {
+	switch e := content.(type) {
+	case *codec.MessageBody:
+		return fmt.Sprintf("%s  #%d  %d: %s%s", when(e.ServerReceiveDate), e.Seq, e.FromUserID, plain(e.ContentStr), stateMark(e.State))
 	case *codec.GroupBody:
 		verb := "changed"
 		if label == codec.CreateGroupNoti {
 			verb = "created"
 		}
-		return fmt.Sprintf("%s  #%d  * %d %s group %q", clock(e.UpdateDate), e.Seq, e.UserID.ID, verb, e.GroupName)
+		return fmt.Sprintf("%s  #%d  * %d %s group %s", when(e.UpdateDate), e.Seq, e.UserID.ID, verb, quote(e.GroupName))
 	case *codec.MembersBody:
-		verb := map[codec.Label]string{
-			codec.GroupMembersAddNoti: "added", codec.GroupMembersDelNoti: "removed", codec.DeleteGroupNoti: "dissolved the group",
-		}[label]
-		text := fmt.Sprintf("%s  #%d  * %d %s", clock(e.ServerReceiveDate), e.Seq, e.UserID, verb)
-		if len(e.MemberIDs) > 0 {
-			text += fmt.Sprintf(" %v", e.MemberIDs)
-		}
-		return text
+		return fmt.Sprintf("%s  #%d  * %d %s", when(e.ServerReceiveDate), e.Seq, e.UserID, membersVerb(label, e))
 	case *codec.UnknownBody:
-		return fmt.Sprintf("%s  #%d  * %s", clock(e.ServerReceiveDate), e.Seq, label)
+		return fmt.Sprintf("%s  #%d  * %s", when(e.ServerReceiveDate), e.Seq, plain(string(label)))
 	}
-	return string(label)
+	return plain(string(label))
+}
+
+// membersVerb is what somebody did to the members of a group.
+func membersVerb(label codec.Label, e *codec.MembersBody) string {
+	switch {
+	case label == codec.DeleteGroupNoti:
+		return "dissolved the group"
+	case label == codec.GroupMembersDelNoti && leaves(e):
+		return "left the group"
+	case label == codec.GroupMembersDelNoti:
+		return "removed " + idList(e.MemberIDs)
+	}
+	return "added " + idList(e.MemberIDs)
 }
 
 func stateMark(state int) string {
@@ -126,7 +227,16 @@ func stateMark(state int) string {
 	return ""
 }
 
-func clock(ms int64) string { return time.UnixMilli(ms).Format(time.TimeOnly) }
+// stamp is a date and a time.
+func stamp(ms int64) string { return time.UnixMilli(ms).Format(time.DateTime) }
+
+// clock is a time, with its date unless that is today.
+func clock(ms int64) string {
+	if at := time.UnixMilli(ms); at.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return stamp(ms)
+}
 
 func newSessions() *cobra.Command {
 	var (
@@ -146,27 +256,35 @@ func newSessions() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return out.print(c, list, func() string { return sessionsText(list) })
+				return out.print(c, list, func() string { return sessionsText(list, sessionNames(ctx, conn, list)) })
 			})
 		},
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "conversations at most; 0: the server's default")
-	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that gave this")
+	cmd.Flags().IntVar(&limit, "limit", 0, "conversations at most, up to 200; 0: the server's default, which is 50")
+	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that gave this (default: the most recent)")
 	return cmd
 }
 
-func sessionsText(list *codec.SessionList) string {
+func sessionNames(ctx context.Context, conn *client.Conn, list *codec.SessionList) map[string]string {
+	var ids []string
+	for _, s := range list.Sessions {
+		ids = append(ids, s.SessionID)
+	}
+	return groupNames(ctx, conn, ids...)
+}
+
+func sessionsText(list *codec.SessionList, names map[string]string) string {
 	var lines []string
 	for _, s := range list.Sessions {
-		with := "group " + s.SessionID
+		with := groupTitle(s.SessionID, names)
 		if s.SessionID == "" {
 			with = fmt.Sprintf("user %d", s.PeerID.ID)
 		}
-		line := fmt.Sprintf("%s  %-42s  %d unread of %d", time.UnixMilli(s.UpdateDate).Format(time.DateTime), with, s.Unread, s.Seq)
+		line := fmt.Sprintf("%s  %-42s  %d unread of %d", stamp(s.UpdateDate), with, s.Unread, s.Seq)
 		if s.LastMessage != nil {
-			line += fmt.Sprintf("  %d: %.60s", s.LastMessage.FromUserID, s.LastMessage.ContentStr)
+			line += fmt.Sprintf("  %d: %s", s.LastMessage.FromUserID, plain(shorten(s.LastMessage.ContentStr, 60)))
 		}
 		lines = append(lines, line)
 	}
@@ -174,7 +292,7 @@ func sessionsText(list *codec.SessionList) string {
 		return "no conversations"
 	}
 	if list.More {
-		lines = append(lines, "… more with --after "+list.After)
+		lines = append(lines, "… more with --after "+plain(list.After))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -18,6 +18,10 @@ type versionOutput struct {
 	Platform string `json:"platform"`
 }
 
+func (v versionOutput) text() string {
+	return fmt.Sprintf("msgserver %s (%s, %s)", v.Version, v.Go, v.Platform)
+}
+
 func newVersion() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
@@ -26,9 +30,7 @@ func newVersion() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v := buildVersion()
-			return out.print(c, v, func() string {
-				return fmt.Sprintf("msgserver %s (%s, %s)", v.Version, v.Go, v.Platform)
-			})
+			return out.print(c, v, v.text)
 		},
 	}
 	out.flags(cmd)
