@@ -29,6 +29,11 @@ type sample struct {
 	messages int64
 }
 
+// restarted reports whether the numbers began anew since another sample: none of them ever falls in one process.
+func (s *sample) restarted(since *sample) bool {
+	return s.cpu < since.cpu || s.written < since.written || s.commits < since.commits || s.messages < since.messages
+}
+
 // statsBody is the part of /stats that is of interest.
 type statsBody struct {
 	Server struct {

@@ -116,8 +116,8 @@ func fails(rate float64, t *result.Trial) []string {
 		}
 	}
 	if !t.Check.OK() {
-		why = append(why, fmt.Sprintf("%d lost, %d repeated, %d out of order, %d other violations",
-			t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Broken))
+		why = append(why, fmt.Sprintf("%d lost, %d repeated, %d out of order, %d unanswered, %d other violations",
+			t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Unanswered, t.Check.Broken))
 	}
 	if n := t.Counts.Failed(); n > 0 {
 		why = append(why, fmt.Sprintf("%d errors", n))

@@ -227,6 +227,7 @@ func (c *conductor) progress() {
 
 // failed counts the errors of a tick.
 func (t *tally) failed() (n int64) {
+	n = t.Counts[unanswered]
 	for name, count := range t.Errors {
 		if name != slowClosed {
 			n += count

@@ -69,7 +69,8 @@ func (r *run) openLoop(ctx context.Context, shard int, p Pacer, until time.Durat
 	defer a.close()
 	defer context.AfterFunc(ctx, a.close)()
 	excused := time.Duration(0) // arrivals that were due before this are late because of the server
-	for n := int64(0); n < count && ctx.Err() == nil; n++ {
+	n := int64(0)
+	for ; n < count && ctx.Err() == nil; n++ {
 		due := r.began + p.Due(n)
 		if due >= until {
 			break
@@ -86,7 +87,39 @@ func (r *run) openLoop(ctx context.Context, shard int, p Pacer, until time.Durat
 			excused = r.now()
 		}
 	}
+	r.omit(shard, p, n, until, count)
 	return nil
+}
+
+// omit notes the arrivals from the n-th that never left, because the server took no more: they have waited, too.
+func (r *run) omit(shard int, p Pacer, n int64, until time.Duration, count int64) {
+	for ; n < count && r.user.Err() == nil; n++ {
+		due := r.began + p.Due(n)
+		if due >= until {
+			return
+		}
+		r.rec.waited(shard, r.begins, due, r.now())
+		r.rec.failed(shard, errNoRoom)
+	}
+}
+
+// errNoRoom is how arrivals that never left are counted.
+const errNoRoom = "not sent: the server had too much to answer"
+
+// giveUp ends the load when, after its end, nothing more comes in: the server has so much to answer that the rest would
+// wait for ever.
+func (r *run) giveUp(ctx context.Context, until time.Duration, t *ticker, stop context.CancelFunc) {
+	if sleep(ctx, until-r.now()) != nil {
+		return
+	}
+	for last, seen := r.now(), int64(-1); sleep(ctx, 50*time.Millisecond) == nil; {
+		if n := t.arrived(); n != seen {
+			seen, last = n, r.now()
+		}
+		if r.now()-last > settleSilence || r.now()-until > settleLimit {
+			stop()
+		}
+	}
 }
 
 // closedLoop begins an arrival whenever fewer than the window have not ended.

@@ -16,6 +16,7 @@ var groupKind = kind{
 		Omits:  "groups of which most members are asleep, and the few who write most: the first ten members write, equally often",
 	},
 	defaults: result.Spec{Users: 100, Members: 100, Rate: 50},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &group{messages: messages{run: r}} },
 }
 

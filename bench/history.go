@@ -19,6 +19,7 @@ var historyKind = kind{
 		Sync:   "of a page, from when it was due to be asked for",
 	},
 	defaults: result.Spec{Users: 200, Rate: 500, Backlog: 500},
+	begins:   kindSync,
 	build:    func(r *run) scenario { return &history{run: r} },
 }
 
@@ -62,7 +63,7 @@ func (h *history) read(ctx context.Context, s *session, f *flow, v client.Conver
 	r := h.run
 	t, err := r.page(ctx, s, client.HistoryPage{Conversation: v, After: after, HasAfter: true, Limit: historyPage}, due)
 	if err != nil {
-		r.failed(s, "history", err)
+		r.failed(s, "history", kindSync, due, err)
 		r.breathe()
 		return
 	}

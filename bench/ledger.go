@@ -18,6 +18,8 @@ type ledger struct {
 	flows      []*flow  // guarded by mu
 	violations []string // guarded by mu: the first ones
 	broken     int64    // guarded by mu: how many there were
+	silences   int64    // guarded by mu: requests that were never answered
+	silence    string   // guarded by mu: the first of them
 }
 
 // maxViolations is how many are told in words.
@@ -36,7 +38,7 @@ type flow struct {
 	mu       sync.Mutex
 	acked    int64 // guarded by mu
 	refused  spans // guarded by mu: answered with an error that says it is not stored
-	unknown  spans // guarded by mu: no answer, or one that leaves it open
+	unknown  spans // guarded by mu: no answer, which is a violation of its own, or one that leaves it open
 	ackedN   int64 // guarded by mu: the highest number that was acknowledged, and its seq
 	ackSeq   uint64
 	receipts *receipts // guarded by mu: those that came back; nil if none are expected
@@ -111,6 +113,15 @@ func (l *ledger) violation(format string, args ...any) {
 	}
 }
 
+// unanswered notes a request that no answer came to.
+func (l *ledger) unanswered(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.silences++; l.silences == 1 {
+		l.silence = fmt.Sprintf(format, args...)
+	}
+}
+
 // acknowledge notes that message n is on the server's disk. It returns a violation, or "".
 func (f *flow) acknowledge(n int64, seq uint64) (violation string) {
 	f.mu.Lock()
@@ -176,8 +187,17 @@ func (r *reading) lacks(f *flow) spans {
 	return missing
 }
 
-// settled reports whether everything has come that must. f.mu is held.
-func (r *reading) settled(f *flow) bool { return r.lost == 0 && r.got >= f.acked }
+// settled reports whether everything has come that must. What was not acknowledged may have come, too. f.mu is held.
+func (r *reading) settled(f *flow) bool {
+	if r.lost > 0 || r.got < f.acked {
+		return false
+	}
+	if len(f.refused)+len(f.unknown) == 0 {
+		return true
+	}
+	missing := r.lacks(f)
+	return missing.count() <= missing.overlap(f.refused)+missing.overlap(f.unknown)
+}
 
 // settled reports whether nothing is on its way any more.
 func (f *flow) settled() bool {
@@ -220,6 +240,9 @@ func (l *ledger) check() result.Check {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.Violations = append(l.violations, c.Violations...)
+	if c.Unanswered = l.silences; l.silences > 0 {
+		c.Violations = append(c.Violations[:min(len(c.Violations), maxViolations-1)], fmt.Sprintf("%d requests were never answered, the first of them %s", l.silences, l.silence))
+	}
 	c.Violations = c.Violations[:min(len(c.Violations), maxViolations)]
 	c.Broken = l.broken
 	return c

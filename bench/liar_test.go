@@ -17,6 +17,8 @@ type lies struct {
 	swapSeqs                               int // acknowledgements: with the seq that the next one should have
 	loseReceipt                            int // receipts
 	losePage                               int // entries of a page
+	silent                                 int // messages: stored and delivered, and never answered
+	mute                                   int // binds that are never answered
 	hangup                                 int // messages of a connection, which is then closed
 	stallAt                                int // the message before which everything stands still for stallFor
 	stallFor                               time.Duration
@@ -33,7 +35,7 @@ type liar struct {
 	conns    map[codec.ID][]*liarConn            // guarded by mu
 	stored   map[[2]codec.ID][]codec.MessageBody // guarded by mu: by the smaller and the larger user
 	confirms map[[2]codec.ID]uint64              // guarded by mu: seq that reader confirmed to writer
-	count    struct{ messages, deliveries, receipts, entries int }
+	count    struct{ messages, deliveries, receipts, entries, binds, silences int }
 }
 
 type liarConn struct {
@@ -174,6 +176,9 @@ func (s *liar) bind(c *liarConn, f codec.Frame) {
 		panic(err)
 	}
 	c.user, c.format = b.UserID.ID, f.Format
+	if each(s.mute, &s.count.binds) {
+		return
+	}
 	s.conns[c.user] = append(s.conns[c.user], c)
 	answer(c, f.Format, codec.GetUserID, b.TaskID, &codec.Bound{UserID: c.user})
 }
@@ -201,7 +206,7 @@ func (s *liar) message(c *liarConn, f codec.Frame) (goOn bool) {
 		MsgContentType: 1, State: 1, Seq: uint64(len(s.stored[pair]) + 1),
 	}
 	s.stored[pair] = append(s.stored[pair], body)
-	if !refused {
+	if !refused && !each(s.silent, &s.count.silences) {
 		stored := codec.MessageStored{MsgID: m.MsgID, Seq: body.Seq, State: 1}
 		if n := s.swapSeqs; n > 0 && s.count.messages%n == 0 {
 			stored.Seq += uint64(n) / 2

@@ -33,6 +33,7 @@ var mixedKind = kind{
 		Sync:   "of a page of history, of a list of conversations (from when they were due), and of a catch-up (from the bind)",
 	},
 	defaults: result.Spec{Users: 200, Rate: 1000, Members: 20, Mix: DefaultMix},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &mixed{run: r} },
 }
 
@@ -121,7 +122,7 @@ func (m *mixed) arrival(driver, drivers int, random *rand.Rand) arrive {
 		case "sessions":
 			return m.run.spawn(func(ctx context.Context) { m.sessions(ctx, u, due) }, done)
 		}
-		return m.run.spawn(func(ctx context.Context) { m.reconnect(ctx, u.second) }, done)
+		return m.run.spawn(func(ctx context.Context) { m.reconnect(ctx, u.second, due) }, done)
 	}
 }
 
@@ -168,7 +169,7 @@ func (m *mixed) count(u *mixedUser, what string, due time.Duration, query func(*
 	r := m.run
 	n, err := query(u.connection())
 	if err != nil {
-		r.failed(u.session, what, err)
+		r.failed(u.session, what, kindSync, due, err)
 		r.breathe()
 		return
 	}
@@ -194,12 +195,15 @@ func dense(t *codec.Timeline) error {
 // away is how long a device is gone.
 const away = 200 * time.Millisecond
 
-// reconnect lets the second device go, and come back.
-func (m *mixed) reconnect(ctx context.Context, s *session) {
-	s.turn.Lock()
+// reconnect lets the second device go when that is due, and come back. One that is away already goes again when it is back.
+func (m *mixed) reconnect(ctx context.Context, s *session, due time.Duration) {
+	if !s.turn.TryLock() {
+		s.turn.Lock()
+		due = m.run.now()
+	}
 	defer s.turn.Unlock()
-	s.leave()
-	if sleep(ctx, away) == nil {
-		m.run.comeBack(ctx, s, m.run.now())
+	m.run.leave(s)
+	if sleep(ctx, due+away-m.run.now()) == nil {
+		m.run.comeBack(ctx, s, due+away)
 	}
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -87,10 +86,10 @@ func (s *session) confirmAll() {
 func (s *session) confirmOne(conn *client.Conn, v client.Conversation, seq uint64) {
 	ctx, cancel := context.WithTimeout(s.run.ctx, requestTimeout)
 	defer cancel()
+	began := s.run.now()
 	err := conn.Confirm(ctx, v, service.StateDelivered, seq)
-	// A connection that has ended is noted elsewhere, if it was not this session that left.
-	if err != nil && !errors.Is(err, client.ErrClosed) {
-		s.run.failed(s, "confirm", err)
+	if err != nil && s.connection() == conn { // otherwise it was this session that left
+		s.run.failed(s, "confirm", noKind, began, err)
 	}
 }
 

@@ -29,6 +29,7 @@ func generate(ctx context.Context, spec result.Spec, start func(context.Context)
 		return nil, err
 	}
 	defer r.close()
+	r.begins, r.user = kind.begins, ctx
 	return r.do(ctx, kind.build(r), start, tick)
 }
 
@@ -50,7 +51,9 @@ type run struct {
 	padding string
 	first   service.UserID // of this run's users
 	sources []net.IP
-	tasks   chan struct{} // a place for each request that waits for an answer
+	begins  int             // the latency that begins when an arrival is due
+	user    context.Context // ended when whoever began the run wants its end
+	tasks   chan struct{}   // a place for each request that waits for an answer
 	ctx     context.Context
 	cancel  context.CancelFunc // ends everything
 
@@ -59,7 +62,8 @@ type run struct {
 
 	running sync.WaitGroup // of the goroutines that were begun, most of which wait for answers
 	loading atomic.Bool    // the load has begun
-	closing atomic.Bool    // connections are being closed: what fails now has not failed
+	closing atomic.Bool    // connections are being closed: what is refused now was not
+	hasty   atomic.Bool    // although there was something on its way still
 
 	mu       sync.Mutex
 	sessions []*session // guarded by mu
@@ -125,6 +129,8 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 func (r *run) measure(ctx context.Context, sc scenario, t *ticker) error {
 	var stop context.CancelFunc
 	r.stopped, stop = context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer stop()
 	r.began = r.now()
 	from := r.began + r.spec.Warmup
@@ -138,6 +144,7 @@ func (r *run) measure(ctx context.Context, sc scenario, t *ticker) error {
 			}
 		})
 	}
+	watch.Go(func() { r.giveUp(r.stopped, until, t, stop) })
 	if err := r.load(r.stopped, sc, until); err != nil {
 		return err
 	}
@@ -173,7 +180,7 @@ const (
 func (r *run) settle(ctx context.Context, t *ticker) {
 	limit, silence := settleLimit, settleSilence
 	if ctx.Err() != nil {
-		limit, silence = 5*time.Second, time.Second // interrupted: someone waits
+		limit, silence = 5*time.Second, 3*time.Second // interrupted: someone waits
 	}
 	began, last, seen := r.now(), r.now(), int64(-1)
 	for r.now()-began < limit {
@@ -188,6 +195,7 @@ func (r *run) settle(ctx context.Context, t *ticker) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	r.hasty.Store(ctx.Err() != nil)
 }
 
 func (r *run) settled() bool {
@@ -207,11 +215,16 @@ func (r *run) settled() bool {
 func (r *run) lookAtConnections() {
 	for _, s := range r.all() {
 		if c := s.connection(); c != nil && c.Err() != nil {
-			r.rec.failed(s.index, "connection lost")
-			r.ledger.violation("the connection of user %d ended by itself: %v", s.user, c.Err())
+			r.lostConnection(s, c.Err())
 			s.absence(true)
 		}
 	}
+}
+
+// lostConnection notes a connection that ended although nobody closed it.
+func (r *run) lostConnection(s *session, err error) {
+	r.rec.failed(s.index, "connection lost")
+	r.ledger.violation("the connection of user %d ended by itself: %v", s.user, err)
 }
 
 // close ends all connections and everything that still waits.

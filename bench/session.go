@@ -95,7 +95,7 @@ func (s *session) absence(absent bool) {
 	s.absent = absent
 }
 
-// open connects and binds. The connect latency counts from due.
+// open connects and binds. The connect latency counts from due, if that is while measuring.
 func (s *session) open(ctx context.Context, due time.Duration) error {
 	r := s.run
 	conn, err := client.Dial(ctx, r.spec.Addr, client.Options{
@@ -116,7 +116,7 @@ func (s *session) open(ctx context.Context, due time.Duration) error {
 		conn.Close()
 		return client.ErrClosed
 	}
-	r.rec.always(s.index, connected, kindConnect, r.now()-due)
+	r.rec.took(s.index, connected, kindConnect, due, r.now())
 	return nil
 }
 
@@ -131,6 +131,14 @@ func (s *session) connection() *client.Conn {
 func (s *session) alive() bool {
 	c := s.connection()
 	return c != nil && c.Err() == nil
+}
+
+// leave ends a session's connection, after a look at whether it had ended by itself.
+func (r *run) leave(s *session) {
+	if c := s.connection(); c != nil && c.Err() != nil {
+		r.lostConnection(s, c.Err())
+	}
+	s.leave()
 }
 
 // leave ends the connection. What was pushed and not read yet is dropped: whoever comes back finds it.
@@ -238,11 +246,26 @@ func (r *run) stamp(content string) (due time.Duration, ok bool) {
 	return time.Duration(n &^ (1 << 63)), err == nil && n>>63 == 1
 }
 
-// failed counts a request that was refused or not answered, unless it is the end of the run that cut it off.
-func (r *run) failed(s *session, what string, err error) {
-	if !r.closing.Load() {
-		r.rec.failed(s.index, what+": "+errorName(err))
+// failed notes a request that was not done: refused, cut off or not answered. One without an answer has waited from due
+// until now, which is in the latencies of its kind.
+func (r *run) failed(s *session, what string, kind int, due time.Duration, err error) {
+	switch now := r.now(); {
+	case !silent(err):
+		if !r.closing.Load() {
+			r.rec.failed(s.index, what+": "+errorName(err))
+		}
+	case r.user.Err() != nil && (!r.closing.Load() || r.hasty.Load()):
+		// Whoever interrupted the run did not let it be asked, or did not wait for the answer.
+	default:
+		r.rec.waited(s.index, kind, due, now)
+		r.rec.count(s.index, unanswered, 1)
+		r.ledger.unanswered("a %s of user %d, for which it waited %s", what, s.user, result.Latency(now-due))
 	}
+}
+
+// silent reports whether no answer came, be it because the connection ended or nobody waited any longer.
+func silent(err error) bool {
+	return errors.Is(err, client.ErrUnknownOutcome) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // errAway refuses what a session cannot do while it is not connected.
@@ -255,10 +278,6 @@ func errorName(err error) string {
 	switch {
 	case refused:
 		return code.String()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
-	case errors.Is(err, client.ErrUnknownOutcome):
-		return "no answer"
 	case errors.Is(err, client.ErrClosed):
 		return "connection closed"
 	case errors.As(err, &op):

@@ -102,11 +102,21 @@ func (t *ticker) loop() {
 func (t *ticker) next() time.Duration {
 	switch t.phase {
 	case Warming:
-		return min(t.last+time.Second, t.from)
+		return min(t.from+(t.second()+1)*time.Second, t.from)
 	case Measuring:
-		return min(t.last+time.Second, t.until)
+		return min(t.from+(t.second()+1)*time.Second, t.until)
 	}
 	return t.last + time.Second
+}
+
+// second is the number of the second that began with the last tick: 0 is the first that is measured. t.mu is held.
+func (t *ticker) second() time.Duration {
+	since := t.last - t.from
+	n := since / time.Second
+	if since%time.Second < 0 {
+		n--
+	}
+	return n
 }
 
 // advance takes the tick that is due; t.mu is held.
@@ -128,10 +138,7 @@ func (t *ticker) tick() {
 	tick, now, cpu := newTally(), t.run.now(), processCPU()
 	tick.Phase, tick.Length, tick.CPU = t.phase, now-t.last, (cpu - t.cpu).Seconds()
 	if t.phase > Preparing {
-		tick.Second = int((t.last - t.from) / time.Second)
-		if t.last < t.from {
-			tick.Second--
-		}
+		tick.Second = int(t.second())
 	}
 	t.last, t.cpu = now, cpu
 	t.run.rec.take(tick)

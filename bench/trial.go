@@ -8,7 +8,7 @@ import (
 )
 
 // eventNames are the events, for progress.
-var eventNames = [events]string{"connects", "sent", "acked", "delivered", "synced", "entries"}
+var eventNames = [events]string{"connects", "sent", "acked", "delivered", "synced", "entries", "unanswered"}
 
 // trial makes the result of what was gathered.
 func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
@@ -64,6 +64,10 @@ func (c *conductor) add(t *result.Trial, s *second) {
 		}
 		t.Counts.Errors[name] += n
 	}
+	t.Counts.Unanswered += s.Counts[unanswered]
+	if s.Phase >= Warming || c.idle() {
+		t.Counts.Succeeded += s.Counts[connected] + s.Counts[acked] + s.Counts[synced]
+	}
 	if s.Phase != Measuring {
 		return
 	}
@@ -112,7 +116,7 @@ func point(s *second, before *sample) result.Point {
 	}
 	if s.server != nil {
 		p.ServerRSS = s.server.rss
-		if before != nil && s.server.at.After(before.at) {
+		if before != nil && s.server.at.After(before.at) && !s.server.restarted(before) {
 			p.ServerCPU = (s.server.cpu - before.cpu) / s.server.at.Sub(before.at).Seconds()
 		}
 	}
@@ -128,6 +132,7 @@ func mergeOutcome(t *result.Trial, o *outcome) {
 	a.Lost += b.Lost
 	a.Duplicated += b.Duplicated
 	a.Reordered += b.Reordered
+	a.Unanswered += b.Unanswered
 	a.Broken += b.Broken
 	for _, v := range b.Violations {
 		a.Note("%s", v)
@@ -154,16 +159,21 @@ func (c *conductor) cost(t *result.Trial, before *sample) {
 	if before == nil {
 		before = &c.server.first
 	}
-	cost := &result.Cost{}
+	cost, last := &result.Cost{}, before
 	t.Cost = cost
 	for _, s := range c.seconds {
 		if s.Phase != Measuring || s.server == nil {
 			continue
 		}
 		now := s.server
+		cost.Restarted = cost.Restarted || now.restarted(last)
+		last = now
 		cost.RSSBytes, cost.MaxRSSBytes = now.rss, max(cost.MaxRSSBytes, now.rss)
 		cost.CPUSeconds, cost.WrittenBytes = now.cpu-before.cpu, now.written-before.written
 		cost.Commits, cost.Messages = now.commits-before.commits, now.messages-before.messages
+	}
+	if cost.Restarted {
+		cost.CPUSeconds, cost.WrittenBytes, cost.Commits, cost.Messages = 0, 0, 0, 0
 	}
 }
 

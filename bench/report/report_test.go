@@ -29,7 +29,7 @@ func made(acks ...time.Duration) *result.Result {
 		t := result.Trial{
 			Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 5,
 			Latency:   map[result.Kind]*result.Histogram{result.Ack: result.NewHistogram(), result.Deliver: result.NewHistogram()},
-			Counts:    result.Counts{Sent: 5000, Acked: 5000, Delivered: 5000},
+			Counts:    result.Counts{Sent: 5000, Acked: 5000, Delivered: 5000, Succeeded: 7000},
 			Check:     result.Check{Sent: 7000, Acked: 7000, Expected: 7000, Delivered: 7000},
 			Generator: result.Generator{Version: "v1", Machine: machine, CPU: 0.25, RSSBytes: 20 << 20, Lag: result.NewHistogram()},
 			Server:    &result.Server{Version: "v1", Machine: machine, FileSystem: "ext4", Durability: "synced"},

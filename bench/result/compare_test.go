@@ -47,7 +47,7 @@ func trial(ack time.Duration) result.Trial {
 		Latency: map[result.Kind]*result.Histogram{
 			result.Connect: result.NewHistogram(), result.Ack: result.NewHistogram(), result.Deliver: result.NewHistogram(),
 		},
-		Counts: result.Counts{Sent: 3000, Acked: 3000, Delivered: 3000},
+		Counts: result.Counts{Sent: 3000, Acked: 3000, Delivered: 3000, Succeeded: 5000},
 		Check:  result.Check{Sent: 5000, Acked: 5000, Expected: 5000, Delivered: 5000},
 		Generator: result.Generator{
 			Version: "v1", Machine: machine, CPU: 0.25, RSSBytes: 20 << 20, Lag: result.NewHistogram(),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -36,6 +37,18 @@ func Latency(d time.Duration) string {
 		return Number(d.Seconds()) + " s"
 	}
 	return Number(Millis(d)) + " ms"
+}
+
+// Percent writes a share for people. What is not all is never written as 100%, and what is not nothing never as 0%.
+func Percent(share float64) string {
+	p := 100 * share
+	switch {
+	case p > 99.99 && p < 100:
+		p = 99.99
+	case p > 0 && p < 0.01:
+		p = 0.01
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(p, 'f', 2, 64), ".00") + "%"
 }
 
 // Bytes writes a size for people.

@@ -50,7 +50,7 @@ func metrics() []metric {
 	}
 	costs := func(name string, of func(*Cost) float64) {
 		all = append(all, metric{name, false, func(t *Trial) (float64, bool) {
-			if t.Cost == nil {
+			if t.Cost == nil || t.Cost.Restarted {
 				return 0, false
 			}
 			v := of(t.Cost)

@@ -6,7 +6,7 @@ import (
 )
 
 // Schema is the version of the JSON of a Result. It grows when a reader of the older one would misunderstand.
-const Schema = 1
+const Schema = 2
 
 // Result holds the trials of one scenario with one set of parameters.
 type Result struct {
@@ -99,15 +99,23 @@ type Counts struct {
 	Errors    map[string]int64 `json:"errors,omitempty"` // warm-up and the end included
 
 	SlowClosed int64 `json:"slowClosed,omitempty"` // clients that do not read, closed by the server
+
+	Succeeded  int64 `json:"succeeded"`  // what was asked for and done: of the load, warm-up and the end included; of idle, its connections
+	Unanswered int64 `json:"unanswered"` // what was asked for and never answered, warm-up and the end included
 }
 
-// Failed is the number of requests that were refused or got no answer.
+// Failed is the number of errors: refusals, lost connections and what got no answer in time.
 func (c Counts) Failed() int64 {
-	var n int64
+	n := c.Unanswered
 	for _, count := range c.Errors {
 		n += count
 	}
 	return n
+}
+
+// Success is the share of what was asked for that was done; 0 when nothing was asked for.
+func (c Counts) Success() float64 {
+	return float64(c.Succeeded) / max(float64(c.Succeeded+c.Failed()), 1)
 }
 
 // Check is what became of every message of the trial, warm-up included.
@@ -119,6 +127,7 @@ type Check struct {
 	Lost       int64    `json:"lost"`
 	Duplicated int64    `json:"duplicated"`
 	Reordered  int64    `json:"reordered"`
+	Unanswered int64    `json:"unanswered"`           // requests, of whatever kind, that no answer came to
 	Broken     int64    `json:"broken"`               // other violations: what was refused and came, seqs out of order, …
 	Violations []string `json:"violations,omitempty"` // the first ones of any kind, in words
 }
@@ -133,8 +142,8 @@ func (c *Check) Note(format string, args ...any) {
 	}
 }
 
-// OK reports whether each message arrived once and in order.
-func (c Check) OK() bool { return c.Lost+c.Duplicated+c.Reordered+c.Broken == 0 }
+// OK reports whether everything was answered and each message arrived once and in order.
+func (c Check) OK() bool { return c.Lost+c.Duplicated+c.Reordered+c.Unanswered+c.Broken == 0 }
 
 // Machine is where a process ran.
 type Machine struct {
@@ -172,6 +181,8 @@ type Cost struct {
 	WrittenBytes int64   `json:"writtenBytes"`
 	Commits      int64   `json:"commits"`
 	Messages     int64   `json:"messages"` // that the server counted as acknowledged
+
+	Restarted bool `json:"restarted,omitempty"` // while measuring: what was used until then is not known, nor so the sums
 }
 
 // Memory is what idle connections take.
@@ -208,11 +219,11 @@ type Quantiles struct {
 }
 
 // Outcome says in one word how a trial ended: ok, failed, slo (one is broken) or interrupted. Errors alone do not fail
-// a trial, since an overloaded server refuses, unless there was nothing else.
+// a trial, since an overloaded server refuses, unless there was nothing else: without one success it has failed.
 func (t Trial) Outcome() string {
 	c := t.Counts
 	switch {
-	case !t.Check.OK(), c.Failed() > 0 && c.Connects+c.Acked+c.Delivered+c.Synced == 0:
+	case !t.Check.OK(), c.Succeeded == 0 && (c.Failed() > 0 || !t.Interrupted):
 		return "failed"
 	case t.Interrupted:
 		return "interrupted"

@@ -50,6 +50,9 @@ func (r *Result) writeTotals(w *tabwriter.Writer) {
 			mark = "client-limited"
 		}
 	}
+	if c := r.Asked(); c.Failed() > 0 {
+		mark = strings.TrimSpace(Percent(c.Success()) + " done " + mark)
+	}
 	if o := r.Outcome(); o != "ok" {
 		mark = strings.TrimSpace(strings.ToUpper(o) + " " + mark)
 	}
