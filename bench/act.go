@@ -28,6 +28,7 @@ const (
 func (r *run) send(f *flow, due time.Duration, done func()) (waited bool) {
 	s, n := f.from, f.sent
 	f.sent++
+	f.begun.Store(f.sent)
 	conn := s.connection()
 	if conn == nil {
 		r.unsent(f, n, due, errAway, done)
@@ -73,6 +74,12 @@ func (r *run) answered(f *flow, n int64, due time.Duration, stored client.Sent, 
 		r.rec.took(f.from.index, acked, kindAck, due, r.now())
 		if violation := f.acknowledge(n, stored.Seq); violation != "" {
 			r.ledger.violation("%s", violation)
+		}
+		if wrong := f.wrongSeq(n, stored.Seq); wrong != "" {
+			r.ledger.violation("message %d of flow %d, as its answer says, %s", n, f.index, wrong)
+		}
+		if i, k, ours := r.ledger.parse(stored.MsgID); !ours || i != f.index || k != n || stored.State != int(service.StateStored) {
+			r.ledger.violation("the answer to message %d of flow %d is about %q with state %d", n, f.index, stored.MsgID, stored.State)
 		}
 		return
 	}
@@ -224,7 +231,7 @@ func (s *session) paged(v client.Conversation, t *codec.Timeline) error {
 		if service.UserID(m.FromUserID) == s.user && !s.reads(m) {
 			continue // its own
 		}
-		if _, ok := s.take(m); ok {
+		if _, ok := s.take(m, false); ok {
 			s.run.rec.count(s.index, delivered, 1)
 		}
 	}

@@ -86,6 +86,9 @@ func (h *history) check(f *flow, after uint64, t *codec.Timeline) error {
 		if index, got, ours := h.run.ledger.parse(m.MsgID); !ours || index != f.index || got != n || m.Seq != after+uint64(i)+1 {
 			return fmt.Errorf("seq %d is message %q, and not message %d of flow %d", m.Seq, m.MsgID, n, f.index)
 		}
+		if flaw := f.flaw(n, m, false); flaw != "" {
+			return fmt.Errorf("message %q %s", m.MsgID, flaw)
+		}
 		if _, ok := h.run.stamp(m.ContentStr); !ok {
 			return fmt.Errorf("seq %d has other content than it was sent with", m.Seq)
 		}

@@ -12,6 +12,10 @@ import (
 // lies say what a liar does wrong: each n-th time for a number, never for 0.
 type lies struct {
 	lose, repeat, swap, tamper, misdeliver int // deliveries
+	sameSeq, skipSeq, strangeSender        int // deliveries: with seq 7, with a seq beyond, of user 424242
+	strangeType, strangeState, strangeRoom int // deliveries
+	foreignAck, skip                       int // answers: to another msgId; messages before which a seq is left out
+	receiptState, receiptSeq, receiptUser  int // receipts that say something else
 	refuse                                 int // messages: 201, and not delivered
 	deliverRefused                         bool
 	swapSeqs                               int // acknowledgements: with the seq that the next one should have
@@ -203,13 +207,16 @@ func (s *liar) message(c *liarConn, f codec.Frame) (goOn bool) {
 	pair := pairOf(c.user, m.ToUserID.ID)
 	body := codec.MessageBody{
 		FromUserID: c.user, ToUserID: m.ToUserID.ID, ContentStr: m.ContentStr, MsgID: m.MsgID, SendDate: m.SendDate,
-		MsgContentType: 1, State: 1, Seq: uint64(len(s.stored[pair]) + 1),
+		MsgContentType: 1, State: 1, Seq: s.nextSeq(pair),
 	}
 	s.stored[pair] = append(s.stored[pair], body)
 	if !refused && !each(s.silent, &s.count.silences) {
 		stored := codec.MessageStored{MsgID: m.MsgID, Seq: body.Seq, State: 1}
 		if n := s.swapSeqs; n > 0 && s.count.messages%n == 0 {
 			stored.Seq += uint64(n) / 2
+		}
+		if n := s.foreignAck; n > 0 && s.count.messages%n == 0 {
+			stored.MsgID = "another"
 		}
 		c.Write(codec.AppendMessageStored(nil, f.Format, m.TaskID, &stored))
 	}
@@ -218,14 +225,41 @@ func (s *liar) message(c *liarConn, f codec.Frame) (goOn bool) {
 	return s.hangup == 0 || c.taken < s.hangup
 }
 
+func (s *liar) nextSeq(pair [2]codec.ID) uint64 {
+	n := uint64(len(s.stored[pair]) + 1)
+	if s.skip > 0 {
+		n += uint64(len(s.stored[pair]) / s.skip)
+	}
+	return n
+}
+
 func (s *liar) deliver(m *codec.MessageBody) {
 	for _, c := range s.conns[m.ToUserID] {
 		if each(s.lose, &s.count.deliveries) {
 			continue
 		}
 		n, sent := s.count.deliveries, *m
-		if s.tamper > 0 && n%s.tamper == 0 {
+		at := func(k int) bool { return k > 0 && n%k == 0 }
+		if at(s.tamper) {
 			sent.ContentStr += "!"
+		}
+		if at(s.sameSeq) {
+			sent.Seq = 7
+		}
+		if at(s.skipSeq) {
+			sent.Seq += 1000
+		}
+		if at(s.strangeSender) {
+			sent.FromUserID = 424242
+		}
+		if at(s.strangeType) {
+			sent.MsgContentType = 9
+		}
+		if at(s.strangeState) {
+			sent.State = 2
+		}
+		if at(s.strangeRoom) {
+			sent.SessionID = "a group"
 		}
 		if s.swap > 0 && n%s.swap == 0 && c.held == nil {
 			c.held = &sent
@@ -262,8 +296,19 @@ func (s *liar) confirm(c *liarConn, f codec.Frame) {
 		if m.FromUserID != writer || m.Seq <= s.confirms[mark] || m.Seq > uint64(b.Seq) || each(s.loseReceipt, &s.count.receipts) {
 			continue
 		}
+		n, told := s.count.receipts, codec.StatusBody{MsgID: m.MsgID, State: 2, Seq: m.Seq, UserID: codec.SomeID(c.user)}
+		at := func(k int) bool { return k > 0 && n%k == 0 }
+		if at(s.receiptState) {
+			told.State = 3
+		}
+		if at(s.receiptSeq) {
+			told.Seq = 7
+		}
+		if at(s.receiptUser) {
+			told.UserID = codec.SomeID(424242)
+		}
 		for _, w := range s.conns[writer] {
-			w.Write(codec.AppendStatusPush(nil, w.format, &codec.StatusBody{MsgID: m.MsgID, State: 2, Seq: m.Seq, UserID: codec.SomeID(c.user)}))
+			w.Write(codec.AppendStatusPush(nil, w.format, &told))
 		}
 	}
 	s.confirms[mark] = max(s.confirms[mark], uint64(b.Seq))

@@ -91,10 +91,12 @@ func (s *session) drained(ctx context.Context, t *codec.Timeline) error {
 		if !ok {
 			continue
 		}
-		if _, first := s.take(m); first {
+		if _, first := s.take(m, false); first {
 			s.run.rec.count(s.index, delivered, 1)
 		}
-		marks[s.conversationOf(m)] = m.Seq
+		if r, _ := s.reading(m); r != nil {
+			marks[s.conversation(r.flow.from.user, r.flow.to)] = m.Seq
+		}
 	}
 	s.mu.Unlock()
 	for v, seq := range marks {

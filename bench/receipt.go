@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -50,14 +51,15 @@ func (s *session) confirm(m *codec.MessageBody) {
 	if r.closing.Load() {
 		return // close, which waits for the goroutines, may have passed
 	}
-	index, n, _ := r.ledger.parse(m.MsgID)
-	if f := r.ledger.at(index); f.receipts != nil {
+	reading, n := s.reading(m)
+	f := reading.flow
+	if f.receipts != nil {
 		f.receipts.confirmed(n, r.now())
 	}
 	if s.marks == nil {
 		s.marks = map[client.Conversation]uint64{}
 	}
-	s.marks[s.conversationOf(m)] = m.Seq
+	s.marks[s.conversation(f.from.user, f.to)] = m.Seq
 	if !s.confirming {
 		s.confirming = true
 		r.running.Add(1)
@@ -101,6 +103,22 @@ func (s *session) receipt(b *codec.StatusBody) {
 	if !ours || f == nil || f.from.user != s.user {
 		r.ledger.violation("user %d got a receipt of message %q, which it did not send", s.user, b.MsgID)
 		return
+	}
+	wrong := f.wrongSeq(n, b.Seq)
+	switch {
+	case wrong != "":
+	case b.State != int(service.StateDelivered):
+		wrong = fmt.Sprintf("says state %d, and was confirmed with 2", b.State)
+	case b.SessionID != f.to.Group:
+		wrong = fmt.Sprintf("is of group %q instead of %q", b.SessionID, f.to.Group)
+	case f.to.Group == "" && (!b.UserID.Set || service.UserID(b.UserID.ID) != f.to.Peer):
+		wrong = fmt.Sprintf("is by user %d, and it was sent to user %d", b.UserID.ID, f.to.Peer)
+	}
+	if wrong != "" {
+		r.ledger.violation("a receipt of message %q %s", b.MsgID, wrong)
+		if n >= f.begun.Load() {
+			return
+		}
 	}
 	if f.from != s || f.receipts == nil {
 		return // another device of the sender keeps count, or nobody does

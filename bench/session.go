@@ -34,6 +34,7 @@ type session struct {
 	mu       sync.Mutex
 	conn     *client.Conn                    // guarded by mu; nil while there is none
 	readings map[int]*reading                // guarded by mu: by flow
+	lasts    map[client.Conversation]*uint64 // guarded by mu: the highest seq that came of each
 	cursors  map[client.Conversation]*cursor // guarded by mu; nil if the session never comes back
 	away     bool                            // guarded by mu: what is pushed is kept until the catch-up is through
 	early    []early                         // guarded by mu: what was pushed meanwhile
@@ -64,10 +65,14 @@ func (s *session) expect(f *flow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readings == nil {
-		s.readings = map[int]*reading{}
+		s.readings, s.lasts = map[int]*reading{}, map[client.Conversation]*uint64{}
 	}
-	s.readings[f.index] = &reading{}
-	if v := s.conversation(f.from.user, f.to); s.cursors != nil && s.cursors[v] == nil {
+	v := s.conversation(f.from.user, f.to)
+	if s.lasts[v] == nil {
+		s.lasts[v] = new(uint64)
+	}
+	s.readings[f.index] = &reading{flow: f, last: s.lasts[v]}
+	if s.cursors != nil && s.cursors[v] == nil {
 		s.cursors[v] = &cursor{}
 	}
 }
@@ -182,8 +187,8 @@ func (s *session) message(m *codec.MessageBody, at time.Duration) {
 
 // pushed takes a message that came by itself; s.mu is held.
 func (s *session) pushed(m *codec.MessageBody, at time.Duration) {
-	if s.cursors != nil {
-		c := s.cursors[s.conversationOf(m)]
+	if r, _ := s.reading(m); s.cursors != nil && r != nil {
+		c := s.cursors[s.conversation(r.flow.from.user, r.flow.to)]
 		if c != nil && m.Seq <= c.paged {
 			return
 		}
@@ -191,17 +196,25 @@ func (s *session) pushed(m *codec.MessageBody, at time.Duration) {
 			c.last = max(c.last, m.Seq)
 		}
 	}
-	if due, ok := s.take(m); ok {
+	if due, ok := s.take(m, true); ok {
 		s.run.rec.took(s.index, delivered, kindDeliver, due, at)
 	}
 }
 
+// reading is where a message belongs, and its number there; nil if it is not for this session. s.mu is held.
+func (s *session) reading(m *codec.MessageBody) (r *reading, n int64) {
+	index, n, ours := s.run.ledger.parse(m.MsgID)
+	if !ours {
+		return nil, 0
+	}
+	return s.readings[index], n
+}
+
 // take notes a message in the ledger; ok is false if it is not new. s.mu is held.
-func (s *session) take(m *codec.MessageBody) (due time.Duration, ok bool) {
+func (s *session) take(m *codec.MessageBody, push bool) (due time.Duration, ok bool) {
 	r := s.run
-	index, n, ours := r.ledger.parse(m.MsgID)
-	reading := s.readings[index]
-	if !ours || reading == nil {
+	reading, n := s.reading(m)
+	if reading == nil {
 		r.ledger.violation("user %d got message %q of user %d, which was not for it", s.user, m.MsgID, m.FromUserID)
 		return 0, false
 	}
@@ -210,21 +223,24 @@ func (s *session) take(m *codec.MessageBody) (due time.Duration, ok bool) {
 		r.ledger.violation("user %d got message %q with other content than it was sent with", s.user, m.MsgID)
 		return 0, false
 	}
+	if flaw := reading.flow.flaw(n, m, push); flaw != "" {
+		r.ledger.violation("message %q, as user %d got it, %s", m.MsgID, s.user, flaw)
+		if n >= reading.flow.begun.Load() {
+			return 0, false
+		}
+	}
+	late := reading.reordered
 	if !reading.take(n) {
 		return 0, false
 	}
+	if m.Seq < *reading.last && reading.reordered == late {
+		reading.reordered++ // in order among its flow, and not among the conversation
+	}
+	*reading.last = max(*reading.last, m.Seq)
 	if s.heard != nil {
 		s.heard(m)
 	}
 	return due, true
-}
-
-func (s *session) conversationOf(m *codec.MessageBody) client.Conversation {
-	to := client.Conversation{Group: m.SessionID}
-	if m.SessionID == "" {
-		to.Peer = service.UserID(m.ToUserID)
-	}
-	return s.conversation(service.UserID(m.FromUserID), to)
 }
 
 // stampLen is how many bytes of a content say when it was due.
