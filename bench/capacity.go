@@ -119,6 +119,9 @@ func fails(rate float64, t *result.Trial) []string {
 		why = append(why, fmt.Sprintf("%d lost, %d repeated, %d out of order, %d unanswered, %d other violations",
 			t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Unanswered, t.Check.Broken))
 	}
+	if n := t.Check.Missed; n > 0 {
+		why = append(why, fmt.Sprintf("%d deliveries missed", n))
+	}
 	if n := t.Counts.Failed(); n > 0 {
 		why = append(why, fmt.Sprintf("%d errors", n))
 	}

@@ -41,7 +41,7 @@ func TestLiesAreCaught(t *testing.T) {
 		}, "were never answered"},
 		{"every third bind is never answered", lies{mute: 3}, result.Spec{Scenario: "connect-storm", Users: 30, Rate: 100},
 			func(c result.Check) bool { return c.Unanswered > 10 && c.Lost+c.Broken == 0 }, "a connect of user"},
-		{"every push with seq 7", lies{sameSeq: 1}, direct, broken, "has seq 7 here"},
+		{"every push with seq 7", lies{sameSeq: 1}, direct, broken, "elsewhere"},
 		{"a push with a seq beyond", lies{skipSeq: 20}, direct, broken, "elsewhere"},
 		{"a push of user 424242", lies{strangeSender: 20}, direct, broken, "says that it is of user 424242"},
 		{"a push of another type", lies{strangeType: 20}, direct, broken, "is of type 9"},
@@ -50,8 +50,12 @@ func TestLiesAreCaught(t *testing.T) {
 		{"a seq that no message has", lies{skip: 20}, direct, broken, "belong to no message"},
 		{"an answer to another message", lies{foreignAck: 20}, direct, broken, `is about "another"`},
 		{"a receipt with another state", lies{receiptState: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, broken, "says state 3"},
-		{"a receipt with another seq", lies{receiptSeq: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, broken, "has seq 7 here"},
+		{"a receipt with another seq", lies{receiptSeq: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, broken, "elsewhere"},
 		{"a receipt by user 424242", lies{receiptUser: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, broken, "is by user 424242"},
+		{"pushes that were dropped, as the server says", lies{miss: 20}, direct, func(c result.Check) bool {
+			return c.OK() && c.Missed > 0 && c.Notices == c.Missed && c.Delivered == c.Sent
+		}, ""},
+		{"missedNoti and not in the history", lies{miss: 20, losePage: 2}, direct, func(c result.Check) bool { return c.Lost > 0 }, "did not come"},
 		{"seqs that go back", lies{swapSeqs: 40}, direct, func(c result.Check) bool { return c.Broken > 0 && c.Lost == 0 }, "was acknowledged with seq"},
 		{"a connection that ends", lies{hangup: 50}, direct, func(c result.Check) bool { return c.Broken > 0 && c.Lost == 0 }, "ended by itself"},
 		{"a lost receipt", lies{loseReceipt: 20}, result.Spec{Scenario: "receipts", Users: 4, Rate: 500}, func(c result.Check) bool { return c.Lost > 0 && c.Duplicated == 0 }, "as receipts"},
@@ -251,5 +255,36 @@ func TestRestartedServer(t *testing.T) {
 	r := &result.Result{Spec: spec, Trials: []result.Trial{*trial}}
 	if text := r.Text(); !strings.Contains(text, "unknown: the server was restarted") {
 		t.Error(text)
+	}
+}
+
+// TestMissedInPercentiles: what had to be fetched was not delivered when its push was dropped.
+func TestMissedInPercentiles(t *testing.T) {
+	spec := result.Spec{Scenario: "direct", Users: 4, Rate: 200, Ramp: 10 * time.Millisecond, Duration: time.Second}
+	spec.Addr = startLiar(t, lies{miss: 4})
+	slo, err := result.ParseSLO("missed==0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial, err := bench.Run(t.Context(), spec, bench.Options{SLO: slo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := trial.Latency[result.Deliver]
+	if h.Count() != 200 || h.Quantile(99) < 500*time.Millisecond || trial.Outcome() != "slo" {
+		t.Errorf("%s: %d latencies, p99 %v", trial.Outcome(), h.Count(), h.Quantile(99))
+	}
+	r := &result.Result{Spec: spec, Trials: []result.Trial{*trial}}
+	if text := r.Text(); !strings.Contains(text, "50 deliveries MISSED") || !strings.Contains(text, "missedNoti, 50 times") {
+		t.Error(text)
+	}
+}
+
+// TestBusyGroups: a server that has too many members to write yet is asked again.
+func TestBusyGroups(t *testing.T) {
+	spec := result.Spec{Scenario: "group", Users: 4, Members: 4, Rate: 0.1, Ramp: 10 * time.Millisecond, Duration: 50 * time.Millisecond}
+	spec.Addr = startLiar(t, lies{busy: 3})
+	if _, err := bench.Run(t.Context(), spec, bench.Options{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -25,6 +25,7 @@ type ledger struct {
 	broken     int64    // guarded by mu: how many there were
 	silences   int64    // guarded by mu: requests that were never answered
 	silence    string   // guarded by mu: the first of them
+	notices    int64    // guarded by mu: missedNoti that came
 }
 
 // maxViolations is how many are told in words.
@@ -225,6 +226,7 @@ type reading struct {
 	got        int64
 	duplicated int64
 	reordered  int64
+	missed     int64 // of what was got: its push was dropped, and it was fetched
 	lost       int64 // more than missing can hold
 }
 
@@ -313,7 +315,7 @@ func (l *ledger) check() result.Check {
 		c.Violations = append(c.Violations[:min(len(c.Violations), maxViolations-1)], fmt.Sprintf("%d requests were never answered, the first of them %s", l.silences, l.silence))
 	}
 	c.Violations = c.Violations[:min(len(c.Violations), maxViolations)]
-	c.Broken = l.broken
+	c.Broken, c.Notices = l.broken, l.notices
 	return c
 }
 
@@ -408,6 +410,7 @@ func (f *flow) judge(r *reading, where string, absent bool, c *result.Check, l *
 	c.Lost += lost
 	c.Duplicated += r.duplicated
 	c.Reordered += r.reordered
+	c.Missed += r.missed
 	if refused := f.refused.count() - missing.overlap(f.refused); refused > 0 {
 		l.violation("flow %d: %d messages that the server refused came to %s", f.index, refused, where)
 	}

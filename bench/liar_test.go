@@ -16,6 +16,8 @@ type lies struct {
 	strangeType, strangeState, strangeRoom int // deliveries
 	foreignAck, skip                       int // answers: to another msgId; messages before which a seq is left out
 	receiptState, receiptSeq, receiptUser  int // receipts that say something else
+	miss                                   int // deliveries: dropped, and missedNoti says so
+	busy                                   int // changes of groups: this many are refused with 201 first
 	refuse                                 int // messages: 201, and not delivered
 	deliverRefused                         bool
 	swapSeqs                               int // acknowledgements: with the seq that the next one should have
@@ -141,6 +143,8 @@ func (s *liar) serve(nc net.Conn) {
 			s.bind(c, f)
 		case codec.Message:
 			return s.message(c, f)
+		case codec.CreateGroup:
+			s.createGroup(c, f)
 		case codec.MessageStatus:
 			s.confirm(c, f)
 		case codec.QueryHistory:
@@ -185,6 +189,19 @@ func (s *liar) bind(c *liarConn, f codec.Frame) {
 	}
 	s.conns[c.user] = append(s.conns[c.user], c)
 	answer(c, f.Format, codec.GetUserID, b.TaskID, &codec.Bound{UserID: c.user})
+}
+
+// createGroup refuses, or makes a group in name only.
+func (s *liar) createGroup(c *liarConn, f codec.Frame) {
+	var b codec.GroupRequest
+	if err := codec.Unmarshal(f.Format, f.Body, &b); err != nil {
+		panic(err)
+	}
+	if s.busy--; s.busy >= 0 {
+		c.Write(codec.AppendErrorResponse(nil, f.Format, codec.CreateGroup, b.TaskID, 201, "busy"))
+		return
+	}
+	answer(c, f.Format, codec.CreateGroup, b.TaskID, &codec.GroupCreated{GroupID: "g"})
 }
 
 func pairOf(a, b codec.ID) [2]codec.ID { return [2]codec.ID{min(a, b), max(a, b)} }
@@ -239,6 +256,12 @@ func (s *liar) deliver(m *codec.MessageBody) {
 			continue
 		}
 		n, sent := s.count.deliveries, *m
+		if s.miss > 0 && n%s.miss == 0 {
+			if frame, err := codec.AppendPush(nil, c.format, codec.MissedNoti, codec.Empty{}); err == nil {
+				c.Write(frame)
+			}
+			continue
+		}
 		at := func(k int) bool { return k > 0 && n%k == 0 }
 		if at(s.tamper) {
 			sent.ContentStr += "!"

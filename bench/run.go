@@ -118,6 +118,7 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 	if m, ok := sc.(interface{ memory() *result.Memory }); ok {
 		o.Memory = m.memory()
 	}
+	r.fetchMissed()
 	r.lookAtConnections()
 	r.close()
 	t.end()

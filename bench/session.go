@@ -40,6 +40,8 @@ type session struct {
 	early    []early                         // guarded by mu: what was pushed meanwhile
 	flooded  bool                            // guarded by mu: it was too much to keep
 	absent   bool                            // guarded by mu: see absence
+	notices  int64                           // guarded by mu: how often the server said missedNoti
+	fetching bool                            // guarded by mu: what was missed is being fetched, and what is pushed is in it
 
 	marks      map[client.Conversation]uint64 // guarded by mu: what is to be confirmed
 	confirming bool                           // guarded by mu: a goroutine does
@@ -89,7 +91,7 @@ func (s *session) conversation(from service.UserID, to client.Conversation) clie
 func (s *session) settled(f *flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.absent || s.readings[f.index].settled(f)
+	return s.absent || s.notices > 0 || s.readings[f.index].settled(f)
 }
 
 // absence notes whether the session is not there, or could not fetch what it missed: then what it lacks may still be
@@ -166,6 +168,8 @@ func (s *session) push(p client.Push) {
 		s.message(body, s.run.now())
 	case *codec.StatusBody:
 		s.receipt(body)
+	case *codec.Empty:
+		s.told()
 	case *codec.ErrorBody:
 		s.run.rec.failed(s.index, fmt.Sprintf("%s: %s", p.Label, service.Code(body.Code)))
 	}
@@ -175,6 +179,9 @@ func (s *session) push(p client.Push) {
 func (s *session) message(m *codec.MessageBody, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fetching {
+		return
+	}
 	if s.away {
 		s.early = append(s.early, early{m, at})
 		if len(s.early) > maxEarly {

@@ -133,6 +133,8 @@ func mergeOutcome(t *result.Trial, o *outcome) {
 	a.Duplicated += b.Duplicated
 	a.Reordered += b.Reordered
 	a.Unanswered += b.Unanswered
+	a.Missed += b.Missed
+	a.Notices += b.Notices
 	a.Broken += b.Broken
 	for _, v := range b.Violations {
 		a.Note("%s", v)

@@ -154,6 +154,16 @@ func (r run) Violations() []string {
 	})
 }
 
+// Missed says how much of what was delivered had to be fetched.
+func (r run) Missed() []string {
+	return r.perTrial(func(t *result.Trial) []string {
+		if t.Check.Missed+t.Check.Notices == 0 {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s deliveries; the server said missedNoti %s times", whole(t.Check.Missed), whole(t.Check.Notices))}
+	})
+}
+
 // perTrial lists what trials say, with the number of the trial where there are several.
 func (r run) perTrial(say func(*result.Trial) []string) []string {
 	var all []string

@@ -128,6 +128,8 @@ type Check struct {
 	Duplicated int64    `json:"duplicated"`
 	Reordered  int64    `json:"reordered"`
 	Unanswered int64    `json:"unanswered"`           // requests, of whatever kind, that no answer came to
+	Missed     int64    `json:"missed"`               // deliveries whose push the server dropped, and that were fetched in the end
+	Notices    int64    `json:"notices"`              // how often it said so (missedNoti)
 	Broken     int64    `json:"broken"`               // other violations: what was refused and came, seqs out of order, …
 	Violations []string `json:"violations,omitempty"` // the first ones of any kind, in words
 }

@@ -82,6 +82,13 @@ func (r *Result) success() string {
 	if all.Unanswered > 0 {
 		s += fmt.Sprintf(", %s NEVER ANSWERED", thousands(all.Unanswered))
 	}
+	var missed int64
+	for _, t := range r.Trials {
+		missed += t.Check.Missed
+	}
+	if missed > 0 {
+		s += fmt.Sprintf(", %s deliveries MISSED", thousands(missed))
+	}
 	return s
 }
 
@@ -199,6 +206,9 @@ func (t *Trial) writeCheck(line func(name, format string, args ...any)) {
 	if c.Sent > 0 {
 		line("check", "%s sent, %s acknowledged, %s of %s deliveries: %s lost, %s repeated, %s out of order",
 			thousands(c.Sent), thousands(c.Acked), thousands(c.Delivered), thousands(c.Expected), thousands(c.Lost), thousands(c.Duplicated), thousands(c.Reordered))
+	}
+	if c.Missed+c.Notices > 0 {
+		line("MISSED", "%s deliveries, whose pushes the server dropped (missedNoti, %s times): they were fetched after the load, and their latency is until then", thousands(c.Missed), thousands(c.Notices))
 	}
 	if c.Unanswered > 0 {
 		line("UNANSWERED", "%s requests; the time that they waited is in the latencies", thousands(c.Unanswered))
