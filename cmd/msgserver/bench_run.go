@@ -33,7 +33,7 @@ func newBenchRun() *cobra.Command {
 	}
 	b.load.flags(cmd)
 	b.out.flags(cmd)
-	cmd.Flags().IntVar(&b.trials, "trials", 1, "how often; bench compare wants three or more")
+	cmd.Flags().IntVar(&b.trials, "trials", 1, "how often; bench compare wants three or more, with --max-regress four or more")
 	cmd.Flags().StringVar(&b.dir, "out", "", "directory for result.json, series.csv, the .hgrm files and report.html")
 	return cmd
 }

@@ -27,22 +27,22 @@ func TestBenchRunAndCompare(t *testing.T) {
 	dirs := t.TempDir()
 	a, b, other := filepath.Join(dirs, "a"), filepath.Join(dirs, "b"), filepath.Join(dirs, "other")
 
-	out := ok(t, brief(s, "direct", "--trials", "3", "--out", a, "--slo", "ack.p99<10s,loss==0")...)
-	for _, want := range []string{"direct: ok", "open loop, 200/s", "trial 3", "0 lost", "loss==0 met", "report.html", "fdatasync"} {
+	out := ok(t, brief(s, "direct", "--trials", "4", "--out", a, "--slo", "ack.p99<10s,loss==0")...)
+	for _, want := range []string{"direct: ok", "open loop, 200/s", "trial 4", "0 lost", "loss==0 met", "report.html", "fdatasync"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	for _, file := range []string{"result.json", "series.csv", "3-ack.hgrm", "report.html"} {
+	for _, file := range []string{"result.json", "series.csv", "4-ack.hgrm", "report.html"} {
 		if info, err := os.Stat(filepath.Join(a, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
 	var parsed result.Result
-	if err := json.Unmarshal([]byte(ok(t, brief(s, "direct", "--trials", "3", "--out", b, "-o", "json")...)), &parsed); err != nil {
+	if err := json.Unmarshal([]byte(ok(t, brief(s, "direct", "--trials", "4", "--out", b, "-o", "json")...)), &parsed); err != nil {
 		t.Fatal(err)
 	}
-	if len(parsed.Trials) != 3 || parsed.Trials[0].Check.Acked == 0 || parsed.Trials[0].Cost.Commits == 0 || parsed.Trials[0].Server.FileSystem == "" {
+	if len(parsed.Trials) != 4 || parsed.Trials[0].Check.Acked == 0 || parsed.Trials[0].Cost.Commits == 0 || parsed.Trials[0].Server.FileSystem == "" {
 		t.Errorf("the JSON says %+v", parsed.Trials)
 	}
 	if csv := ok(t, brief(s, "group", "--members", "10", "-o", "csv", "--out", other)...); !strings.HasPrefix(csv, "scenario,loop,") || !strings.Contains(csv, "\ngroup,open,200,0,1,ok,deliver,") {
@@ -50,7 +50,7 @@ func TestBenchRunAndCompare(t *testing.T) {
 	}
 
 	page := filepath.Join(dirs, "both.html")
-	if out := ok(t, "bench", "compare", a, b, "--report", page); !strings.Contains(out, "ack p99 (ms)") || !strings.Contains(out, "3 trials") {
+	if out := ok(t, "bench", "compare", a, b, "--report", page); !strings.Contains(out, "ack p99 (ms)") || !strings.Contains(out, "4 trials") {
 		t.Errorf("compare says\n%s", out)
 	}
 	if html, err := os.ReadFile(page); err != nil || !bytes.Contains(html, []byte("<svg")) {
@@ -66,7 +66,7 @@ func TestBenchRunAndCompare(t *testing.T) {
 	if err := os.Remove(filepath.Join(a, "report.html")); err != nil {
 		t.Fatal(err)
 	}
-	if out := ok(t, "bench", "report", a); !strings.Contains(out, "trial 3") {
+	if out := ok(t, "bench", "report", a); !strings.Contains(out, "trial 4") {
 		t.Errorf("report says\n%s", out)
 	}
 	if _, err := os.Stat(filepath.Join(a, "report.html")); err != nil {
