@@ -50,6 +50,9 @@ func ReadMix(r io.Reader) ([]result.Share, error) {
 	return mix, checkMix(mix)
 }
 
+// maxWeight keeps sums of weights numbers.
+const maxWeight = 1e9
+
 func checkMix(mix []result.Share) error {
 	var sum float64
 	for _, s := range mix {
@@ -57,8 +60,8 @@ func checkMix(mix []result.Share) error {
 		if !known {
 			return fmt.Errorf("there is no action %q: they are direct, group, history, sessions and reconnect", s.Action)
 		}
-		if !(s.Weight >= 0) {
-			return fmt.Errorf("the weight of %s is %v: it must not be negative", s.Action, s.Weight)
+		if !(s.Weight >= 0 && s.Weight <= maxWeight) {
+			return fmt.Errorf("the weight of %s is %v: it is within 0 and %g", s.Action, s.Weight, float64(maxWeight))
 		}
 		sum += s.Weight
 	}

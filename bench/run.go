@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,8 @@ type outcome struct {
 	Check  result.Check   `json:"check"`
 	Memory *result.Memory `json:"memory,omitempty"`
 	RSS    int64          `json:"rss"`
+	CPU    float64        `json:"cpuCores"` // that it kept busy while measuring
+	Cores  int            `json:"cores"`    // of its machine
 }
 
 // run is one run of a scenario by this process.
@@ -114,7 +117,7 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 		return nil, err
 	}
 	r.settle(ctx, t)
-	o := &outcome{RSS: residentBytes()}
+	o := &outcome{RSS: residentBytes(), CPU: t.busy(), Cores: runtime.NumCPU()}
 	if m, ok := sc.(interface{ memory() *result.Memory }); ok {
 		o.Memory = m.memory()
 	}

@@ -51,6 +51,16 @@ func Complete(s result.Spec) (result.Spec, error) {
 // perSecond is how many connections are opened a second if nothing is said.
 const perSecond = 2000
 
+// Bounds of what can be asked for: what is beyond is a slip, or somebody who wants a worker to break.
+const (
+	MaxRate    = 10_000_000 // arrivals a second
+	maxTime    = 7 * 24 * time.Hour
+	maxBacklog = 1_000_000
+	maxSlow    = 100_000
+	maxWorkers = 256
+	maxSources = 1000
+)
+
 // check says what is wrong with a spec that is complete.
 func check(s, defaults result.Spec) error {
 	for _, wrong := range []struct {
@@ -58,7 +68,13 @@ func check(s, defaults result.Spec) error {
 		what string
 	}{
 		{s.Format != "json" && s.Format != "msgpack", fmt.Sprintf("the format %q is neither json nor msgpack", s.Format)},
-		{s.Rate < 0 || s.Window < 0 || s.Warmup < 0 || s.Duration < 0 || s.Ramp < 0, "a rate, a window or a duration is negative"},
+		{!(s.Rate >= 0 && s.Rate <= MaxRate), fmt.Sprintf("the rate %v is not above 0 and at most %d", s.Rate, MaxRate)},
+		{s.Window < 0, fmt.Sprintf("the window of %d is not within 1 and %d", s.Window, window)},
+		{s.Warmup < 0 || s.Duration < 0 || s.Ramp < 0, "a duration is negative"},
+		{s.Warmup > maxTime || s.Duration > maxTime || s.Ramp > maxTime, fmt.Sprintf("a duration is over %s", maxTime)},
+		{s.Backlog > maxBacklog, fmt.Sprintf("a backlog of %d messages is over %d", s.Backlog, maxBacklog)},
+		{s.Slow > maxSlow, fmt.Sprintf("%d slow clients are over %d", s.Slow, maxSlow)},
+		{s.Workers > maxWorkers, fmt.Sprintf("%d workers are over %d", s.Workers, maxWorkers)},
 		{s.Rate > 0 && s.Window > 0, "a rate is an open loop and a window a closed one: give one of them"},
 		{s.Window > window, fmt.Sprintf("the window of %d is over %d, which is what the server allows a connection", s.Window, window)},
 		{defaults.Rate == 0 && (s.Rate > 0 || s.Window > 0), s.Scenario + " has no load: neither a rate nor a window"},
@@ -79,6 +95,9 @@ func check(s, defaults result.Spec) error {
 		if wrong.is {
 			return errors.New(wrong.what)
 		}
+	}
+	if len(s.Sources) > maxSources {
+		return fmt.Errorf("%d source addresses are over %d", len(s.Sources), maxSources)
 	}
 	for _, ip := range s.Sources {
 		if net.ParseIP(ip) == nil {

@@ -20,6 +20,8 @@ type ticker struct {
 	last  time.Duration // guarded by mu: when the last tick was taken
 	cpu   time.Duration // guarded by mu: of this process by then
 	count int64         // guarded by mu: events so far
+
+	measured, worked time.Duration // guarded by mu: how long, and the processor time in it
 }
 
 func newTicker(r *run, emit func(*tally)) *ticker {
@@ -60,6 +62,13 @@ func (t *ticker) arrived() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.count + t.run.rec.pending()
+}
+
+// busy is how many cores this process kept busy while measuring.
+func (t *ticker) busy() float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.worked.Seconds() / max(t.measured.Seconds(), 0.001)
 }
 
 func (t *ticker) end() {
@@ -139,6 +148,9 @@ func (t *ticker) tick() {
 	tick.Phase, tick.Length, tick.CPU = t.phase, now-t.last, (cpu - t.cpu).Seconds()
 	if t.phase > Preparing {
 		tick.Second = int(t.second())
+	}
+	if t.phase == Measuring {
+		t.measured, t.worked = t.measured+tick.Length, t.worked+cpu-t.cpu
 	}
 	t.last, t.cpu = now, cpu
 	t.run.rec.take(tick)

@@ -42,13 +42,19 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 		t.Generator.CPU = cpu / t.Seconds
 	}
 	for _, o := range outcomes {
-		mergeOutcome(t, o)
+		if o != nil {
+			mergeOutcome(t, o)
+		}
 	}
+	t.Generator.Lost = c.lost
 	c.cost(t, before)
 	if t.Memory != nil && c.server != nil {
 		t.Memory.ServerPerConn = (c.heapAtEnd() - c.server.first.heap) / int64(t.Memory.Conns)
 	}
-	t.Generator.Limited = limits(c.spec, t)
+	t.Generator.Limited = append(limits(c.spec, t), c.busy(outcomes)...)
+	for _, lost := range c.lost {
+		t.Generator.Limited = append(t.Generator.Limited, lost)
+	}
 	for _, o := range c.opts.SLO {
 		t.SLO = append(t.SLO, o.Judge(t))
 	}
@@ -197,8 +203,20 @@ func limits(s result.Spec, t *result.Trial) []string {
 				result.Latency(lag), kind, result.Latency(p99)))
 		}
 	}
-	if cores := float64(g.Machine.Cores); g.CPU > ownCPUShare*cores {
-		why = append(why, fmt.Sprintf("the generator itself kept %s of %d cores busy", result.Number(g.CPU), g.Machine.Cores))
+	return why
+}
+
+// busy says which generators needed too much of their own machine.
+func (c *conductor) busy(outcomes []*outcome) (why []string) {
+	for i, o := range outcomes {
+		if o == nil || o.CPU <= ownCPUShare*float64(o.Cores) {
+			continue
+		}
+		who := "the generator"
+		if len(c.opts.Workers) > 0 {
+			who = "worker " + c.opts.Workers[i]
+		}
+		why = append(why, fmt.Sprintf("%s itself kept %s of its %d cores busy", who, result.Number(o.CPU), o.Cores))
 	}
 	return why
 }

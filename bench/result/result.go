@@ -164,6 +164,7 @@ type Generator struct {
 	CPU      float64    `json:"cpuCores"`          // cores that it kept busy while measuring
 	RSSBytes int64      `json:"rssBytes"`          // at the end, over all workers
 	Lag      *Histogram `json:"lag"`               // how late requests left, through the generator's own fault
+	Lost     []string   `json:"lost,omitempty"`    // workers that were lost with their share of the load
 	Limited  []string   `json:"limited,omitempty"` // why the numbers are the generator's rather than the server's
 }
 
