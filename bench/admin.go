@@ -61,7 +61,7 @@ func openAdmin(ctx context.Context, addr string, collect bool) (*admin, error) {
 	a := &admin{base: "http://" + addr}
 	body, err := a.ask(ctx, collect)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server's admin address %s: %w", addr, err)
+		return nil, err
 	}
 	a.about = result.Server{
 		Version: body.About.Version, Durability: body.About.Durability, FileSystem: body.About.FileSystem, Machine: body.Machine,

@@ -1,7 +1,9 @@
 package bench_test
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -286,5 +288,19 @@ func TestBusyGroups(t *testing.T) {
 	spec.Addr = startLiar(t, lies{busy: 3})
 	if _, err := bench.Run(t.Context(), spec, bench.Options{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPeerWithoutWords: what accepts connections and says nothing is told within a few seconds from a server.
+func TestPeerWithoutWords(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	began := time.Now()
+	_, err = bench.Run(t.Context(), shortDirect(l.Addr().String()), bench.Options{})
+	if took := time.Since(began); !errors.Is(err, bench.ErrProtocol) || took > 5*time.Second {
+		t.Errorf("after %v: %v", took, err)
 	}
 }

@@ -61,7 +61,7 @@ func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, er
 	c := &conductor{spec: spec, opts: opts, generators: generators, ticks: make(chan from, 64), began: time.Now()}
 	if spec.Admin != "" {
 		if c.server, err = openAdmin(ctx, spec.Admin, c.idle()); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w %s: %w", ErrAdmin, spec.Admin, err)
 		}
 	}
 	return c.run(ctx)

@@ -104,6 +104,12 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 			r.cancel() // while preparing there is nothing to be kept
 		}
 	})()
+	if err := r.enoughDescriptors(); err != nil {
+		return nil, err
+	}
+	if err := r.probe(r.ctx); err != nil {
+		return nil, err
+	}
 	if err := sc.prepare(r.ctx); err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", r.spec.Scenario, err)
 	}

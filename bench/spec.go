@@ -134,3 +134,28 @@ func part(s result.Spec, i int) result.Spec {
 
 // sharePlain is the part of count that falls to i of n.
 func sharePlain(count, i, n int) int { return (count + n - 1 - i) / n }
+
+// Leaves is about how many messages a run leaves on the server; known is false in a closed loop, where it is as many as go through.
+func Leaves(s result.Spec) (messages int64, known bool) {
+	if s.Backlog > 0 {
+		messages = int64(s.Backlog) * int64(s.Users/2)
+	}
+	share := 0.0
+	switch s.Scenario {
+	case directKind.Name, groupKind.Name, slowConsumerKind.Name, reconnectStormKind.Name, receiptsKind.Name:
+		share = 1
+	case mixedKind.Name:
+		var sum float64
+		for _, m := range s.Mix {
+			sum += m.Weight
+			if m.Action == "direct" || m.Action == "group" {
+				share += m.Weight
+			}
+		}
+		share /= sum
+	}
+	if share > 0 && s.Closed() {
+		return messages, false
+	}
+	return messages + int64(share*s.Rate*(s.Warmup+s.Duration).Seconds()), true
+}

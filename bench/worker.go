@@ -217,13 +217,13 @@ type remote struct{ addr, token string }
 func (g remote) generate(ctx context.Context, spec result.Spec, start func(context.Context) error, tick func(*tally)) (*outcome, error) {
 	c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", g.addr)
 	if err != nil {
-		return nil, fmt.Errorf("worker %s: %w", g.addr, err)
+		return nil, fmt.Errorf("%w %s: %w", ErrWorker, g.addr, err)
 	}
 	defer c.Close()
 	enc := json.NewEncoder(c)
 	spec.Workers = 1 // its share is all that it knows of
 	if err := enc.Encode(order{Version: workerVersion, Token: g.token, Spec: &spec}); err != nil {
-		return nil, fmt.Errorf("worker %s: %w", g.addr, err)
+		return nil, fmt.Errorf("%w %s: %w", ErrWorker, g.addr, err)
 	}
 	var writing sync.Mutex
 	say := func(o order) error {
@@ -254,7 +254,7 @@ func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, s
 		in.N = maxReport
 		_ = c.SetReadDeadline(time.Now().Add(deadWorker))
 		if err := dec.Decode(&r); err != nil {
-			err = fmt.Errorf("worker %s is gone: %w", g.addr, err)
+			err = fmt.Errorf("%w %s is gone: %w", ErrWorker, g.addr, err)
 			if begun {
 				err = fmt.Errorf("%w: %w", errShare, err)
 			}
@@ -262,7 +262,7 @@ func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, s
 		}
 		switch {
 		case r.Error != "":
-			return nil, fmt.Errorf("worker %s: %s", g.addr, r.Error)
+			return nil, fmt.Errorf("%w %s: %s", ErrWorker, g.addr, r.Error)
 		case r.Outcome != nil:
 			return r.Outcome, nil
 		case r.Tick != nil:
@@ -273,7 +273,7 @@ func (g remote) follow(ctx context.Context, c net.Conn, say func(order) error, s
 			}
 			begun = true
 			if err := say(order{Start: true}); err != nil {
-				return nil, fmt.Errorf("%w: worker %s: %w", errShare, g.addr, err)
+				return nil, fmt.Errorf("%w: %w %s: %w", errShare, ErrWorker, g.addr, err)
 			}
 		}
 	}

@@ -63,3 +63,9 @@ func Bytes(n int64) string {
 	}
 	return thousands(n) + " B"
 }
+
+// entryBytes is about what a message takes on the disk beside its content: 350,000 messages of 200 bytes took 113 MiB.
+const entryBytes = 138
+
+// Stored is about what so many messages of the run take on the server's disk.
+func (s Spec) Stored(messages int64) int64 { return messages * int64(s.Payload+entryBytes) }

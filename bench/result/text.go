@@ -37,6 +37,13 @@ func (r *Result) Text() string {
 		where = g.Machine.text()
 	}
 	fmt.Fprintf(&b, "  generator  %s on %s\n", g.Version, where)
+	var left int64
+	for _, t := range r.Trials {
+		left += t.Check.Acked
+	}
+	if left > 0 {
+		fmt.Fprintf(&b, "  left       %s messages on the server, about %s\n", thousands(left), Bytes(r.Spec.Stored(left)))
+	}
 	if len(r.Trials) > 1 {
 		fmt.Fprintf(&b, "\nall %d trials together\n", len(r.Trials))
 		writeLatencies(&b, r.Merged())

@@ -50,6 +50,12 @@ func (r *Result) Write(dir string) error {
 	return nil
 }
 
+// Exists reports whether a directory holds a result.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, resultFile))
+	return err == nil
+}
+
 // writeFile writes a file that is there whole or not at all.
 func writeFile(name string, write func(io.Writer) error) error {
 	var b bytes.Buffer

@@ -53,6 +53,9 @@ func (b *benchCompare) run(c *cobra.Command, dirs []string) error {
 	if err := b.out.check(); err != nil {
 		return err
 	}
+	if !(b.opts.Alpha > 0 && b.opts.Alpha < 1) {
+		return usageError("--alpha %v: it is between 0 and 1", b.opts.Alpha)
+	}
 	all, err := readResults(dirs)
 	if err != nil {
 		return err

@@ -97,6 +97,13 @@ func TestBenchExitCodes(t *testing.T) {
 	if err := os.WriteFile(mix, []byte(`{"direct": 1, "fly": 2}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	kept := filepath.Join(t.TempDir(), "kept")
+	if _, errOut, code := run(t, brief(s, "direct", "--out", kept)...); code != 0 || !strings.Contains(errOut, "This leaves about 100 messages") {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	if out := ok(t, brief(s, "direct", "--out", kept, "--force")...); !strings.Contains(out, "left       100 messages on the server") {
+		t.Errorf("it says\n%s", out)
+	}
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -110,8 +117,16 @@ func TestBenchExitCodes(t *testing.T) {
 		{"weights of what does not exist", brief(s, "mixed", "--mix", mix), exitUsage, `"fly"`},
 		{"a format that is none", brief(s, "direct", "-o", "xml"), exitUsage, "text, json or csv"},
 		{"no server", []string{"bench", "run", "direct", "--addr", "127.0.0.1:1", "--duration", "1s"}, exitUnreachable, "serve"},
-		{"no admin address there", []string{"bench", "run", "direct", "--addr", s.addr, "--admin", "127.0.0.1:1"}, exitUnreachable, "127.0.0.1:1"},
-		{"no worker", brief(s, "direct", "--workers", "127.0.0.1:1"), exitUnreachable, "127.0.0.1:1"},
+		{"no admin address there", []string{"bench", "run", "direct", "--addr", s.addr, "--admin", "127.0.0.1:1"}, exitUnreachable, "with --admin"},
+		{"no worker", brief(s, "direct", "--workers", "127.0.0.1:1"), exitUnreachable, "with --workers"},
+		{"a web server", []string{"bench", "run", "direct", "--addr", s.admin}, exitUnreachable, "does not speak the protocol"},
+		{"a rate of 0", []string{"bench", "run", "direct", "--addr", s.addr, "--rate", "0"}, exitUsage, "--rate 0: it is above 0 and at most 10000000"},
+		{"a rate of 1e30", []string{"bench", "run", "direct", "--addr", s.addr, "--rate", "1e30"}, exitUsage, "at most 10000000"},
+		{"no users", []string{"bench", "run", "direct", "--addr", s.addr, "--users", "0"}, exitUsage, "--users 0: it is at least 2"},
+		{"more connections than descriptors", []string{"bench", "run", "idle", "--addr", s.addr, "--users", "1000000"}, exitUsage, "ulimit -n"},
+		{"results that would be replaced", brief(s, "direct", "--out", kept), exitUsage, "--force"},
+		{"a worker for everybody", []string{"bench", "worker", "--listen", "0.0.0.0:0"}, exitUsage, "--allow-insecure and a --token-file"},
+		{"a worker for everybody without a token", []string{"bench", "worker", "--listen", "0.0.0.0:0", "--allow-insecure"}, exitUsage, "--token-file"},
 		{"a broken SLO", brief(s, "direct", "--slo", "ack.p50<1us"), exitBroken, "objective"},
 		{"nothing kept", []string{"bench", "report", filepath.Dir(mix)}, exitUsage, "holds no result"},
 		{"a capacity that no rate has", []string{"bench", "capacity", "direct", "--addr", s.addr, "--users", "4", "--rate", "20", "--warmup", "0s",
@@ -184,7 +199,7 @@ func messages(t *testing.T, s *serving) int64 {
 
 func TestBenchWorkers(t *testing.T) {
 	s := serve(t, t.TempDir())
-	one, two := worker(t), worker(t)
+	one, two := worker(t, s), worker(t, s)
 	out := ok(t, brief(s, "direct", "--workers", one+","+two)...)
 	if !strings.Contains(out, "2 worker processes") || !strings.Contains(out, "direct: ok") {
 		t.Errorf("with workers:\n%s", out)
@@ -192,9 +207,9 @@ func TestBenchWorkers(t *testing.T) {
 }
 
 // worker starts a worker process and gives its address.
-func worker(t *testing.T) string {
+func worker(t *testing.T, s *serving) string {
 	t.Helper()
-	cmd := command(t, "bench", "worker", "--listen", "127.0.0.1:0")
+	cmd := command(t, "bench", "worker", "--listen", "127.0.0.1:0", "--addr", s.addr)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
