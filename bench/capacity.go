@@ -77,7 +77,7 @@ func FindCapacity(ctx context.Context, spec result.Spec, climb *Climb, opts Opti
 	if err != nil {
 		return nil, err
 	}
-	if spec.Closed() || spec.Rate == 0 {
+	if spec.Closed() || spec.Rate == 0 || len(spec.Stages) > 0 {
 		return nil, fmt.Errorf("%s has no rate to be found: capacity is about open loops", spec.Scenario)
 	}
 	climb.First = spec.Rate

@@ -2,6 +2,7 @@ package result
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -22,10 +23,12 @@ type Spec struct {
 	Admin    string        `json:"admin,omitempty"` // host:port of the server's admin endpoints
 	Format   string        `json:"format"`          // json or msgpack
 	Users    int           `json:"users"`
-	Conns    int           `json:"connections"`      // over all users; more than Users gives them several devices
-	Rate     float64       `json:"rate,omitempty"`   // arrivals a second, open loop
-	Window   int           `json:"window,omitempty"` // closed loop: requests of each sender that wait for their answer
-	Ramp     time.Duration `json:"ramp"`             // over which connections are opened
+	Conns    int           `json:"connections"`        // over all users; more than Users gives them several devices
+	Rate     float64       `json:"rate,omitempty"`     // arrivals a second, open loop
+	Arrivals Arrivals      `json:"arrivals,omitempty"` // how they are spread, open loop
+	Stages   []Stage       `json:"stages,omitempty"`   // Rate is what they begin with; Duration is that of all
+	Window   int           `json:"window,omitempty"`   // closed loop: requests of each sender that wait for their answer
+	Ramp     time.Duration `json:"ramp"`               // over which connections are opened
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
 	Payload  int           `json:"payload"`           // bytes of a message's content
@@ -36,6 +39,62 @@ type Spec struct {
 	Sources  []string      `json:"sources,omitempty"` // local addresses to connect from
 	Seed     uint64        `json:"seed"`
 	Workers  int           `json:"workers"` // processes that made the load
+}
+
+// Arrivals is how arrivals are spread at a rate.
+type Arrivals string
+
+// The ways.
+const (
+	Constant Arrivals = ""        // evenly
+	Poisson  Arrivals = "poisson" // by chance, as people come who know nothing of each other
+)
+
+// Stage is a part of a schedule, over which the rate goes evenly from the one before to its own.
+type Stage struct {
+	Duration time.Duration `json:"duration"`
+	Rate     float64       `json:"rate"`
+}
+
+// String is the stage as --stages has it.
+func (s Stage) String() string {
+	return s.Duration.String() + ":" + strconv.FormatFloat(s.Rate, 'f', -1, 64)
+}
+
+// Peak is the highest rate of an open loop.
+func (s Spec) Peak() float64 {
+	peak := s.Rate
+	for _, stage := range s.Stages {
+		peak = max(peak, stage.Rate)
+	}
+	return peak
+}
+
+// Arriving is about how many arrivals there are until the end, warm-up included.
+func (s Spec) Arriving() float64 {
+	if len(s.Stages) == 0 {
+		return s.Rate * (s.Warmup + s.Duration).Seconds()
+	}
+	n, rate := s.Rate*s.Warmup.Seconds(), s.Rate
+	for _, stage := range s.Stages {
+		n, rate = n+(rate+stage.Rate)/2*stage.Duration.Seconds(), stage.Rate
+	}
+	return n
+}
+
+// rates says how arrivals come, in words.
+func (s Spec) rates() string {
+	words := Number(s.Rate) + "/s"
+	if len(s.Stages) > 0 {
+		words = "from " + words
+		for _, stage := range s.Stages {
+			words += fmt.Sprintf(" to %s/s in %s", Number(stage.Rate), stage.Duration)
+		}
+	}
+	if s.Arrivals == Poisson {
+		words += ", Poisson arrivals"
+	}
+	return words
 }
 
 // Share is the weight of one action in a mix.
@@ -52,8 +111,8 @@ func (s Spec) Loop() string {
 	switch {
 	case s.Closed():
 		return fmt.Sprintf("closed loop, window %d: a slow server is asked less, its stalls are not in the latencies of what was not sent", s.Window)
-	case s.Rate > 0:
-		return fmt.Sprintf("open loop, %s/s: latency from the scheduled time", Number(s.Rate))
+	case s.Peak() > 0:
+		return fmt.Sprintf("open loop, %s: latency from the scheduled time", s.rates())
 	}
 	return "no load"
 }

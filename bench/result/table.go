@@ -65,8 +65,8 @@ func (s Spec) load() string {
 	switch {
 	case s.Closed():
 		what = fmt.Sprintf("closed loop, window %d", s.Window)
-	case s.Rate > 0:
-		what = Number(s.Rate) + "/s"
+	case s.Peak() > 0:
+		what = s.rates()
 	}
 	if s.Members > 0 {
 		what += fmt.Sprintf(", groups of %s", Number(float64(s.Members)))

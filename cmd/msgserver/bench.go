@@ -50,6 +50,7 @@ type benchLoad struct {
 	slo     string
 	workers []string
 	token   string
+	stages  string
 	given   *pflag.FlagSet
 }
 
@@ -62,6 +63,8 @@ func (l *benchLoad) flags(c *cobra.Command) {
 	f.IntVar(&s.Users, "users", 0, "users (default depends on the scenario)")
 	f.IntVar(&s.Conns, "connections", 0, "connections, at least one for each user; more are further devices (default one for each user, in mixed two)")
 	f.Float64Var(&s.Rate, "rate", 0, "arrivals a second, open loop: latency counts from the scheduled time (default depends on the scenario)")
+	f.StringVar((*string)(&s.Arrivals), "arrivals", "constant", "how arrivals are spread at that rate: constant, or poisson for as by chance")
+	f.StringVar(&l.stages, "stages", "", "rates to go to instead of --duration, each evenly within its time from the one before, the first from --rate or 0: for example 1m:1000,5m:5000")
 	f.IntVar(&s.Window, "window", 0, "closed loop instead: so many requests of each sender wait for their answer")
 	f.DurationVar(&s.Ramp, "ramp", 0, "time over which connections are opened, or come back (default 1s, longer for many)")
 	f.DurationVar(&s.Warmup, "warmup", s.Warmup, "load before what counts begins")
@@ -87,6 +90,14 @@ func (l *benchLoad) complete(scenario string) (result.Spec, bench.Options, error
 	err := l.possible()
 	if err != nil {
 		return spec, opts, err
+	}
+	if l.stages != "" {
+		if l.given.Changed("duration") {
+			return spec, opts, usageError("--duration: --stages say how long the load is")
+		}
+		if spec.Stages, err = bench.ParseStages(l.stages); err != nil {
+			return spec, opts, usageError("--stages: %v", err)
+		}
 	}
 	if opts.Token, err = readToken(l.token); err != nil {
 		return spec, opts, err

@@ -54,8 +54,8 @@ func (b *benchCapacity) run(ctx context.Context, scenario string, w io.Writer) e
 	if err != nil {
 		return err
 	}
-	if spec.Closed() || spec.Rate == 0 {
-		return usageError("capacity is about rates: %s with these flags has none", scenario)
+	if spec.Closed() || spec.Rate == 0 || len(spec.Stages) > 0 {
+		return usageError("capacity is about rates: %s with these flags has no single one", scenario)
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
