@@ -54,6 +54,9 @@ func (p Pacer) staged(arrivals float64) time.Duration {
 			arrivals, rate, begun = arrivals-most, s.Rate, begun+long
 			continue
 		}
+		if arrivals <= 0 {
+			return inSeconds(begun) // also where the rate begins with nothing
+		}
 		// rate·t + slope·t²/2 arrivals by t, solved for t without a difference of large numbers.
 		slope := (s.Rate - rate) / long
 		return inSeconds(begun + 2*arrivals/(rate+math.Sqrt(max(rate*rate+2*slope*arrivals, 0))))
