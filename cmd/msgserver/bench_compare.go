@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -82,11 +83,16 @@ func (b *benchCompare) run(c *cobra.Command, dirs []string) error {
 
 // writeReport writes results and their charts into a file.
 func writeReport(file string, results ...report.Named) error {
+	return writePage(file, func(w io.Writer) error { return report.HTML(w, results...) })
+}
+
+// writePage makes a file.
+func writePage(file string, write func(io.Writer) error) error {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	if err := report.HTML(f, results...); err != nil {
+	if err := write(f); err != nil {
 		f.Close()
 		return err
 	}

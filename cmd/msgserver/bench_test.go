@@ -147,8 +147,21 @@ func TestBenchExitCodes(t *testing.T) {
 
 func TestBenchCapacity(t *testing.T) {
 	s := serve(t, t.TempDir())
-	out := ok(t, "bench", "capacity", "direct", "--addr", s.addr, "--users", "10", "--rate", "100", "--max-rate", "200", "--warmup", "100ms",
-		"--duration", "500ms", "--ramp", "10ms", "--slo", "ack.p99<10s")
+	dir := filepath.Join(t.TempDir(), "found")
+	args := []string{"bench", "capacity", "direct", "--addr", s.addr, "--users", "10", "--rate", "100", "--max-rate", "200", "--warmup", "100ms",
+		"--duration", "500ms", "--ramp", "10ms", "--slo", "ack.p99<10s", "--out", dir}
+	out := ok(t, args...)
+	html, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil || !bytes.Contains(html, []byte("<svg")) || !bytes.Contains(html, []byte("200/s")) {
+		t.Errorf("the attempts are not drawn: %v", err)
+	}
+	var found struct{ Rate float64 }
+	if b, err := os.ReadFile(filepath.Join(dir, "capacity.json")); err != nil || json.Unmarshal(b, &found) != nil || found.Rate != 200 {
+		t.Errorf("capacity.json says %+v, %v", found, err)
+	}
+	if _, errOut, code := run(t, args...); code != exitUsage || !strings.Contains(errOut, "--force") {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
 	if !strings.Contains(out, "direct: 200/s") || strings.Count(out, "passed") != 2 {
 		t.Errorf("capacity says\n%s", out)
 	}
@@ -248,5 +261,9 @@ func TestBenchQuick(t *testing.T) {
 	}
 	if reports, _ := filepath.Glob(filepath.Join(dir, "*", "report.html")); len(reports) != len(quickSpecs) {
 		t.Errorf("reports: %q", reports)
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "index.html"))
+	if err != nil || bytes.Count(index, []byte(`/report.html">`)) != len(quickSpecs) {
+		t.Errorf("the index does not lead to all reports: %v", err)
 	}
 }
