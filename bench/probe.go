@@ -35,7 +35,7 @@ func (r *run) probe(ctx context.Context) error {
 		return nil
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: it said nothing to the point within %s", ErrProtocol, probeTime)
+		return fmt.Errorf("%w, or stands still: it said nothing to the point within %s", ErrProtocol, probeTime)
 	}
 	if why := conn.Err(); why != nil {
 		err = why

@@ -63,6 +63,7 @@ func (s *session) confirm(m *codec.MessageBody) {
 	if !s.confirming {
 		s.confirming = true
 		r.running.Add(1)
+		r.confirm.Add(1)
 		go s.confirmAll()
 	}
 }
@@ -70,6 +71,7 @@ func (s *session) confirm(m *codec.MessageBody) {
 // confirmAll confirms until there is nothing left.
 func (s *session) confirmAll() {
 	defer s.run.running.Done()
+	defer s.run.confirm.Add(-1)
 	for {
 		s.mu.Lock()
 		marks, conn := s.marks, s.conn

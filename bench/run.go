@@ -64,6 +64,7 @@ type run struct {
 	began   time.Duration   // static once the load begins
 
 	running sync.WaitGroup // of the goroutines that were begun, most of which wait for answers
+	confirm atomic.Int64   // goroutines that confirm what came, and wait for the answers
 	loading atomic.Bool    // the load has begun
 	closing atomic.Bool    // connections are being closed: what is refused now was not
 	hasty   atomic.Bool    // although there was something on its way still
@@ -217,7 +218,7 @@ func (r *run) settled() bool {
 			return false
 		}
 	}
-	return true
+	return r.confirm.Load() == 0 // what has come is being confirmed already
 }
 
 // lookAtConnections counts those that ended although nobody closed them. That fails the run; what the session

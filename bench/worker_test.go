@@ -239,7 +239,9 @@ func TestKilledWorker(t *testing.T) {
 		_, _ = io.Copy(in, out)
 	}()
 	var once sync.Once
-	trial, err := bench.Run(t.Context(), shortDirect(addr), bench.Options{Workers: []string{good, door.Addr().String()}, Progress: func(p bench.Progress) {
+	spec := shortDirect(addr)
+	spec.Duration = 3 * time.Second
+	trial, err := bench.Run(t.Context(), spec, bench.Options{Workers: []string{good, door.Addr().String()}, Progress: func(p bench.Progress) {
 		if p.Phase >= bench.Measuring {
 			once.Do(func() { close(slam) })
 		}
@@ -247,7 +249,7 @@ func TestKilledWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(trial.Generator.Lost) != 1 || !strings.Contains(trial.Generator.Lost[0], door.Addr().String()) || trial.Check.Sent != 220 || !trial.Check.OK() {
+	if len(trial.Generator.Lost) != 1 || !strings.Contains(trial.Generator.Lost[0], door.Addr().String()) || trial.Check.Sent != 620 || !trial.Check.OK() {
 		t.Errorf("lost %q, check %+v", trial.Generator.Lost, trial.Check)
 	}
 	r := &result.Result{Spec: shortDirect(addr), Trials: []result.Trial{*trial}}
