@@ -28,9 +28,10 @@ const (
 func (r *run) send(f *flow, due time.Duration, done func()) (waited bool) {
 	s, n := f.from, f.sent
 	f.sent++
+	f.begun.Store(f.sent)
 	conn := s.connection()
 	if conn == nil {
-		r.unsent(f, n, errAway, done)
+		r.unsent(f, n, due, errAway, done)
 		return false
 	}
 	waited = s.waiting.Add(1) >= window
@@ -45,18 +46,16 @@ func (r *run) send(f *flow, due time.Duration, done func()) (waited bool) {
 	})
 	if err != nil {
 		s.waiting.Add(-1)
-		r.unsent(f, n, err, done)
+		r.unsent(f, n, due, err, done)
 	}
 	return waited
 }
 
 // unsent notes a message that did not even leave.
-func (r *run) unsent(f *flow, n int64, err error, done func()) {
+func (r *run) unsent(f *flow, n int64, due time.Duration, err error, done func()) {
 	f.fail(n, &f.refused)
-	if r.stopped.Err() == nil {
-		r.failed(f.from, "message", err)
-		r.breathe()
-	}
+	r.failed(f.from, "message", kindAck, due, err)
+	r.breathe()
 	if done != nil {
 		done()
 	}
@@ -76,13 +75,15 @@ func (r *run) answered(f *flow, n int64, due time.Duration, stored client.Sent, 
 		if violation := f.acknowledge(n, stored.Seq); violation != "" {
 			r.ledger.violation("%s", violation)
 		}
+		if wrong := f.wrongSeq(n, stored.Seq); wrong != "" {
+			r.ledger.violation("message %d of flow %d, as its answer says, %s", n, f.index, wrong)
+		}
+		if i, k, ours := r.ledger.parse(stored.MsgID); !ours || i != f.index || k != n || stored.State != int(service.StateStored) {
+			r.ledger.violation("the answer to message %d of flow %d is about %q with state %d", n, f.index, stored.MsgID, stored.State)
+		}
 		return
 	}
-	if r.closing.Load() {
-		f.fail(n, &f.unknown)
-		return
-	}
-	r.failed(f.from, "message", err)
+	r.failed(f.from, "message", kindAck, due, err)
 	outcome := &f.refused
 	if code, refused := client.CodeOf(err); !refused || code == service.Internal {
 		outcome = &f.unknown
@@ -92,7 +93,8 @@ func (r *run) answered(f *flow, n int64, due time.Duration, stored client.Sent, 
 	}
 }
 
-// spawn runs something that waits for an answer. waited says that too many did already.
+// spawn runs something that waits for an answer. waited says that too many did already. When the load ends before there
+// is room, it runs with a context that has ended, to note that it was never done.
 func (r *run) spawn(do func(context.Context), done func()) (waited bool) {
 	select {
 	case r.tasks <- struct{}{}:
@@ -101,6 +103,7 @@ func (r *run) spawn(do func(context.Context), done func()) (waited bool) {
 		select {
 		case r.tasks <- struct{}{}:
 		case <-r.stopped.Done():
+			do(r.stopped)
 			if done != nil {
 				done()
 			}
@@ -140,13 +143,13 @@ func (r *run) page(ctx context.Context, s *session, p client.HistoryPage, due ti
 // sync latency from the bind.
 func (r *run) comeBack(ctx context.Context, s *session, due time.Duration) {
 	if err := r.bindAgain(ctx, s, due); err != nil {
-		r.failed(s, "come back", err)
+		r.failed(s, "come back", kindConnect, due, err)
 		return
 	}
 	bound := r.now()
 	for v := range s.cursors {
 		if err := r.catchUp(ctx, s, v); err != nil {
-			r.failed(s, "catch up", err)
+			r.failed(s, "catch up", kindSync, bound, err)
 			return // it stays away
 		}
 	}
@@ -154,7 +157,7 @@ func (r *run) comeBack(ctx context.Context, s *session, due time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flooded {
-		r.failed(s, "catch up", errFlooded)
+		r.failed(s, "catch up", kindSync, bound, errFlooded)
 		return
 	}
 	s.away, s.absent = false, false
@@ -174,11 +177,11 @@ var (
 func (r *run) bindAgain(ctx context.Context, s *session, due time.Duration) error {
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		err := s.open(ctx, due)
-		if err == nil || wait > 5*time.Second {
+		if err == nil || silent(err) || wait > 5*time.Second {
 			return err
 		}
-		r.failed(s, "connect", err)
-		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
+		r.failed(s, "connect", noKind, due, err)
+		if sleep(ctx, wait/2+rand.N(wait)) != nil {
 			return err
 		}
 	}
@@ -228,7 +231,7 @@ func (s *session) paged(v client.Conversation, t *codec.Timeline) error {
 		if service.UserID(m.FromUserID) == s.user && !s.reads(m) {
 			continue // its own
 		}
-		if _, ok := s.take(m); ok {
+		if _, ok := s.take(m, false); ok {
 			s.run.rec.count(s.index, delivered, 1)
 		}
 	}

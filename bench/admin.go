@@ -29,6 +29,11 @@ type sample struct {
 	messages int64
 }
 
+// restarted reports whether the numbers began anew since another sample: none of them ever falls in one process.
+func (s *sample) restarted(since *sample) bool {
+	return s.cpu < since.cpu || s.written < since.written || s.commits < since.commits || s.messages < since.messages
+}
+
 // statsBody is the part of /stats that is of interest.
 type statsBody struct {
 	Server struct {
@@ -56,7 +61,7 @@ func openAdmin(ctx context.Context, addr string, collect bool) (*admin, error) {
 	a := &admin{base: "http://" + addr}
 	body, err := a.ask(ctx, collect)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server's admin address %s: %w", addr, err)
+		return nil, err
 	}
 	a.about = result.Server{
 		Version: body.About.Version, Durability: body.About.Durability, FileSystem: body.About.FileSystem, Machine: body.Machine,

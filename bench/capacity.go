@@ -77,7 +77,7 @@ func FindCapacity(ctx context.Context, spec result.Spec, climb *Climb, opts Opti
 	if err != nil {
 		return nil, err
 	}
-	if spec.Closed() || spec.Rate == 0 {
+	if spec.Closed() || spec.Rate == 0 || len(spec.Stages) > 0 {
 		return nil, fmt.Errorf("%s has no rate to be found: capacity is about open loops", spec.Scenario)
 	}
 	climb.First = spec.Rate
@@ -116,8 +116,11 @@ func fails(rate float64, t *result.Trial) []string {
 		}
 	}
 	if !t.Check.OK() {
-		why = append(why, fmt.Sprintf("%d lost, %d repeated, %d out of order, %d other violations",
-			t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Broken))
+		why = append(why, fmt.Sprintf("%d lost, %d repeated, %d out of order, %d unanswered, %d other violations",
+			t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Unanswered, t.Check.Broken))
+	}
+	if n := t.Check.Missed; n > 0 {
+		why = append(why, fmt.Sprintf("%d deliveries missed", n))
 	}
 	if n := t.Counts.Failed(); n > 0 {
 		why = append(why, fmt.Sprintf("%d errors", n))

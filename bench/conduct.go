@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type Options struct {
 	Version  string             // of this program, for the result
 	Workers  []string           // addresses of the processes that make the load; none: this one does
+	Token    string             // that the workers want
 	SLO      []result.Objective // what the trial is judged by
 	Progress func(Progress)     // called about once a second; must not block long
 }
@@ -48,7 +50,7 @@ func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, er
 	if len(opts.Workers) > 0 {
 		generators = nil
 		for _, addr := range opts.Workers {
-			generators = append(generators, remote{addr})
+			generators = append(generators, remote{addr, opts.Token})
 		}
 	}
 	spec.Workers = len(generators)
@@ -59,7 +61,7 @@ func Run(ctx context.Context, spec result.Spec, opts Options) (*result.Trial, er
 	c := &conductor{spec: spec, opts: opts, generators: generators, ticks: make(chan from, 64), began: time.Now()}
 	if spec.Admin != "" {
 		if c.server, err = openAdmin(ctx, spec.Admin, c.idle()); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w %s: %w", ErrAdmin, spec.Admin, err)
 		}
 	}
 	return c.run(ctx)
@@ -74,6 +76,8 @@ type conductor struct {
 	server     *admin // nil without --admin
 	began      time.Time
 	ticks      chan from
+
+	lost []string // workers that were lost, and why; known when all have ended
 
 	// Owned by gather.
 	seconds []*second // in their order
@@ -104,7 +108,7 @@ func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
 	for i, g := range c.generators {
 		all.Go(func() {
 			outcomes[i], errs[i] = g.generate(ctx, part(c.spec, i), together.arrive, func(t *tally) { c.ticks <- from{i, t} })
-			if errs[i] != nil {
+			if errs[i] != nil && !errors.Is(errs[i], errShare) {
 				together.give(fmt.Errorf("worker %d: %w", i+1, errs[i]))
 			}
 		})
@@ -119,10 +123,32 @@ func (c *conductor) run(ctx context.Context) (*result.Trial, error) {
 	all.Wait()
 	close(c.ticks)
 	<-gathered
-	if err := errors.Join(errs...); err != nil {
-		return nil, firstError(errs)
+	if err := c.survive(outcomes, errs); err != nil {
+		return nil, err
 	}
 	return c.trial(outcomes, ctx.Err() != nil), nil
+}
+
+// survive notes the workers that were lost with their load begun. It returns an error if a run without them is none.
+func (c *conductor) survive(outcomes []*outcome, errs []error) error {
+	left := 0
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			left++
+		case errors.Is(err, errShare):
+			c.lost = append(c.lost, err.Error())
+			outcomes[i] = nil
+			errs[i] = nil
+		}
+	}
+	if err := firstError(errs); err != nil {
+		return err
+	}
+	if left == 0 {
+		return errors.New(strings.Join(c.lost, "; "))
+	}
+	return nil
 }
 
 // firstError is the one that is the cause: what others say because of it tells nothing.
@@ -227,6 +253,7 @@ func (c *conductor) progress() {
 
 // failed counts the errors of a tick.
 func (t *tally) failed() (n int64) {
+	n = t.Counts[unanswered]
 	for name, count := range t.Errors {
 		if name != slowClosed {
 			n += count

@@ -15,6 +15,7 @@ var connectStormKind = kind{
 		Omits:  "TLS, tokens and the distance of real clients: a handshake takes no time here. The connections end with a reset",
 	},
 	defaults: result.Spec{Users: 1000, Rate: 500},
+	begins:   kindConnect,
 	build:    func(r *run) scenario { return &connectStorm{run: r} },
 }
 
@@ -43,9 +44,9 @@ func (c *connectStorm) arrival(driver, drivers int, _ *rand.Rand) arrive {
 		return r.spawn(func(ctx context.Context) {
 			s.turn.Lock()
 			defer s.turn.Unlock()
-			s.leave()
+			r.leave(s)
 			if err := s.open(ctx, due); err != nil {
-				r.failed(s, "connect", err)
+				r.failed(s, "connect", kindConnect, due, err)
 				r.breathe()
 			}
 		}, done)

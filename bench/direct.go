@@ -37,6 +37,7 @@ var directKind = kind{
 		Omits:  "people who answer, and conversations that were asleep: every conversation is warm",
 	},
 	defaults: result.Spec{Users: 100, Rate: 1000},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &direct{messages: messages{run: r}} },
 }
 

@@ -1,5 +1,10 @@
 package bench
 
+import (
+	"math/rand/v2"
+	"time"
+)
+
 // What the tests of this package's parts reach into.
 
 // Spans is spans.
@@ -31,3 +36,13 @@ func MsgID(run string, flowIndex int, n int64) string {
 
 // ParseMsgID is the ledger's parse.
 func ParseMsgID(run, id string) (flow int, n int64, ok bool) { return (&ledger{run: run}).parse(id) }
+
+// PoissonTimes are the first arrivals of a timetable by chance.
+func PoissonTimes(p Pacer, seed uint64, n int) []time.Duration {
+	t := &timetable{pacer: p, random: rand.New(rand.NewPCG(seed, 1))}
+	var all []time.Duration
+	for range n {
+		all = append(all, t.next())
+	}
+	return all
+}

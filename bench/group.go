@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/msgserver/msgserver/bench/result"
 	"github.com/msgserver/msgserver/client"
@@ -16,6 +18,7 @@ var groupKind = kind{
 		Omits:  "groups of which most members are asleep, and the few who write most: the first ten members write, equally often",
 	},
 	defaults: result.Spec{Users: 100, Members: 100, Rate: 50},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &group{messages: messages{run: r}} },
 }
 
@@ -93,14 +96,24 @@ func (r *run) makeGroup(ctx context.Context, users [][]*session) (id string, err
 	}
 	creator := users[0][0].connection()
 	n := min(atOnce, len(ids))
-	if id, err = creator.CreateGroup(ctx, "bench", ids[:n]); err != nil {
-		return "", err
-	}
-	for ids = ids[n:]; len(ids) > 0; ids = ids[n:] {
+	err = patiently(ctx, func() error {
+		id, err = creator.CreateGroup(ctx, "bench", ids[:n])
+		return err
+	})
+	for ids = ids[n:]; err == nil && len(ids) > 0; ids = ids[n:] {
 		n = min(atOnce, len(ids))
-		if err := creator.AddMembers(ctx, id, ids[:n]); err != nil {
-			return "", err
+		err = patiently(ctx, func() error { return creator.AddMembers(ctx, id, ids[:n]) })
+	}
+	return id, err
+}
+
+// patiently tries again while the server is busy: it bounds how many members of all groups may be unwritten. A refused
+// change was not made.
+func patiently(ctx context.Context, change func() error) error {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := change()
+		if code, _ := client.CodeOf(err); err == nil || code != service.Busy || sleep(ctx, wait/2+rand.N(wait)) != nil {
+			return err
 		}
 	}
-	return id, nil
 }

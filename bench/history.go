@@ -19,6 +19,7 @@ var historyKind = kind{
 		Sync:   "of a page, from when it was due to be asked for",
 	},
 	defaults: result.Spec{Users: 200, Rate: 500, Backlog: 500},
+	begins:   kindSync,
 	build:    func(r *run) scenario { return &history{run: r} },
 }
 
@@ -62,7 +63,7 @@ func (h *history) read(ctx context.Context, s *session, f *flow, v client.Conver
 	r := h.run
 	t, err := r.page(ctx, s, client.HistoryPage{Conversation: v, After: after, HasAfter: true, Limit: historyPage}, due)
 	if err != nil {
-		r.failed(s, "history", err)
+		r.failed(s, "history", kindSync, due, err)
 		r.breathe()
 		return
 	}
@@ -84,6 +85,9 @@ func (h *history) check(f *flow, after uint64, t *codec.Timeline) error {
 		n := int64(after) + int64(i)
 		if index, got, ours := h.run.ledger.parse(m.MsgID); !ours || index != f.index || got != n || m.Seq != after+uint64(i)+1 {
 			return fmt.Errorf("seq %d is message %q, and not message %d of flow %d", m.Seq, m.MsgID, n, f.index)
+		}
+		if flaw := f.flaw(n, m, false); flaw != "" {
+			return fmt.Errorf("message %q %s", m.MsgID, flaw)
 		}
 		if _, ok := h.run.stamp(m.ContentStr); !ok {
 			return fmt.Errorf("seq %d has other content than it was sent with", m.Seq)

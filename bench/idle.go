@@ -16,6 +16,7 @@ var idleKind = kind{
 		Omits:  "buffers that grow with traffic: a connection that has carried a burst takes more for a while",
 	},
 	defaults: result.Spec{Users: 5000, Ramp: 5 * time.Second},
+	begins:   kindConnect,
 	build:    func(r *run) scenario { return &idle{run: r} },
 }
 

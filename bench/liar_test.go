@@ -12,11 +12,19 @@ import (
 // lies say what a liar does wrong: each n-th time for a number, never for 0.
 type lies struct {
 	lose, repeat, swap, tamper, misdeliver int // deliveries
+	sameSeq, skipSeq, strangeSender        int // deliveries: with seq 7, with a seq beyond, of user 424242
+	strangeType, strangeState, strangeRoom int // deliveries
+	foreignAck, skip                       int // answers: to another msgId; messages before which a seq is left out
+	receiptState, receiptSeq, receiptUser  int // receipts that say something else
+	miss                                   int // deliveries: dropped, and missedNoti says so
+	busy                                   int // changes of groups: this many are refused with 201 first
 	refuse                                 int // messages: 201, and not delivered
 	deliverRefused                         bool
 	swapSeqs                               int // acknowledgements: with the seq that the next one should have
 	loseReceipt                            int // receipts
 	losePage                               int // entries of a page
+	silent                                 int // messages: stored and delivered, and never answered
+	mute                                   int // binds that are never answered
 	hangup                                 int // messages of a connection, which is then closed
 	stallAt                                int // the message before which everything stands still for stallFor
 	stallFor                               time.Duration
@@ -33,7 +41,7 @@ type liar struct {
 	conns    map[codec.ID][]*liarConn            // guarded by mu
 	stored   map[[2]codec.ID][]codec.MessageBody // guarded by mu: by the smaller and the larger user
 	confirms map[[2]codec.ID]uint64              // guarded by mu: seq that reader confirmed to writer
-	count    struct{ messages, deliveries, receipts, entries int }
+	count    struct{ messages, deliveries, receipts, entries, binds, silences int }
 }
 
 type liarConn struct {
@@ -135,6 +143,8 @@ func (s *liar) serve(nc net.Conn) {
 			s.bind(c, f)
 		case codec.Message:
 			return s.message(c, f)
+		case codec.CreateGroup:
+			s.createGroup(c, f)
 		case codec.MessageStatus:
 			s.confirm(c, f)
 		case codec.QueryHistory:
@@ -174,8 +184,24 @@ func (s *liar) bind(c *liarConn, f codec.Frame) {
 		panic(err)
 	}
 	c.user, c.format = b.UserID.ID, f.Format
+	if each(s.mute, &s.count.binds) {
+		return
+	}
 	s.conns[c.user] = append(s.conns[c.user], c)
 	answer(c, f.Format, codec.GetUserID, b.TaskID, &codec.Bound{UserID: c.user})
+}
+
+// createGroup refuses, or makes a group in name only.
+func (s *liar) createGroup(c *liarConn, f codec.Frame) {
+	var b codec.GroupRequest
+	if err := codec.Unmarshal(f.Format, f.Body, &b); err != nil {
+		panic(err)
+	}
+	if s.busy--; s.busy >= 0 {
+		c.Write(codec.AppendErrorResponse(nil, f.Format, codec.CreateGroup, b.TaskID, 201, "busy"))
+		return
+	}
+	answer(c, f.Format, codec.CreateGroup, b.TaskID, &codec.GroupCreated{GroupID: "g"})
 }
 
 func pairOf(a, b codec.ID) [2]codec.ID { return [2]codec.ID{min(a, b), max(a, b)} }
@@ -198,13 +224,16 @@ func (s *liar) message(c *liarConn, f codec.Frame) (goOn bool) {
 	pair := pairOf(c.user, m.ToUserID.ID)
 	body := codec.MessageBody{
 		FromUserID: c.user, ToUserID: m.ToUserID.ID, ContentStr: m.ContentStr, MsgID: m.MsgID, SendDate: m.SendDate,
-		MsgContentType: 1, State: 1, Seq: uint64(len(s.stored[pair]) + 1),
+		MsgContentType: 1, State: 1, Seq: s.nextSeq(pair),
 	}
 	s.stored[pair] = append(s.stored[pair], body)
-	if !refused {
+	if !refused && !each(s.silent, &s.count.silences) {
 		stored := codec.MessageStored{MsgID: m.MsgID, Seq: body.Seq, State: 1}
 		if n := s.swapSeqs; n > 0 && s.count.messages%n == 0 {
 			stored.Seq += uint64(n) / 2
+		}
+		if n := s.foreignAck; n > 0 && s.count.messages%n == 0 {
+			stored.MsgID = "another"
 		}
 		c.Write(codec.AppendMessageStored(nil, f.Format, m.TaskID, &stored))
 	}
@@ -213,14 +242,47 @@ func (s *liar) message(c *liarConn, f codec.Frame) (goOn bool) {
 	return s.hangup == 0 || c.taken < s.hangup
 }
 
+func (s *liar) nextSeq(pair [2]codec.ID) uint64 {
+	n := uint64(len(s.stored[pair]) + 1)
+	if s.skip > 0 {
+		n += uint64(len(s.stored[pair]) / s.skip)
+	}
+	return n
+}
+
 func (s *liar) deliver(m *codec.MessageBody) {
 	for _, c := range s.conns[m.ToUserID] {
 		if each(s.lose, &s.count.deliveries) {
 			continue
 		}
 		n, sent := s.count.deliveries, *m
-		if s.tamper > 0 && n%s.tamper == 0 {
+		if s.miss > 0 && n%s.miss == 0 {
+			if frame, err := codec.AppendPush(nil, c.format, codec.MissedNoti, codec.Empty{}); err == nil {
+				c.Write(frame)
+			}
+			continue
+		}
+		at := func(k int) bool { return k > 0 && n%k == 0 }
+		if at(s.tamper) {
 			sent.ContentStr += "!"
+		}
+		if at(s.sameSeq) {
+			sent.Seq = 7
+		}
+		if at(s.skipSeq) {
+			sent.Seq += 1000
+		}
+		if at(s.strangeSender) {
+			sent.FromUserID = 424242
+		}
+		if at(s.strangeType) {
+			sent.MsgContentType = 9
+		}
+		if at(s.strangeState) {
+			sent.State = 2
+		}
+		if at(s.strangeRoom) {
+			sent.SessionID = "a group"
 		}
 		if s.swap > 0 && n%s.swap == 0 && c.held == nil {
 			c.held = &sent
@@ -257,8 +319,19 @@ func (s *liar) confirm(c *liarConn, f codec.Frame) {
 		if m.FromUserID != writer || m.Seq <= s.confirms[mark] || m.Seq > uint64(b.Seq) || each(s.loseReceipt, &s.count.receipts) {
 			continue
 		}
+		n, told := s.count.receipts, codec.StatusBody{MsgID: m.MsgID, State: 2, Seq: m.Seq, UserID: codec.SomeID(c.user)}
+		at := func(k int) bool { return k > 0 && n%k == 0 }
+		if at(s.receiptState) {
+			told.State = 3
+		}
+		if at(s.receiptSeq) {
+			told.Seq = 7
+		}
+		if at(s.receiptUser) {
+			told.UserID = codec.SomeID(424242)
+		}
 		for _, w := range s.conns[writer] {
-			w.Write(codec.AppendStatusPush(nil, w.format, &codec.StatusBody{MsgID: m.MsgID, State: 2, Seq: m.Seq, UserID: codec.SomeID(c.user)}))
+			w.Write(codec.AppendStatusPush(nil, w.format, &told))
 		}
 	}
 	s.confirms[mark] = max(s.confirms[mark], uint64(b.Seq))

@@ -33,6 +33,7 @@ var mixedKind = kind{
 		Sync:   "of a page of history, of a list of conversations (from when they were due), and of a catch-up (from the bind)",
 	},
 	defaults: result.Spec{Users: 200, Rate: 1000, Members: 20, Mix: DefaultMix},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &mixed{run: r} },
 }
 
@@ -49,6 +50,9 @@ func ReadMix(r io.Reader) ([]result.Share, error) {
 	return mix, checkMix(mix)
 }
 
+// maxWeight keeps sums of weights numbers.
+const maxWeight = 1e9
+
 func checkMix(mix []result.Share) error {
 	var sum float64
 	for _, s := range mix {
@@ -56,8 +60,8 @@ func checkMix(mix []result.Share) error {
 		if !known {
 			return fmt.Errorf("there is no action %q: they are direct, group, history, sessions and reconnect", s.Action)
 		}
-		if !(s.Weight >= 0) {
-			return fmt.Errorf("the weight of %s is %v: it must not be negative", s.Action, s.Weight)
+		if !(s.Weight >= 0 && s.Weight <= maxWeight) {
+			return fmt.Errorf("the weight of %s is %v: it is within 0 and %g", s.Action, s.Weight, float64(maxWeight))
 		}
 		sum += s.Weight
 	}
@@ -121,7 +125,7 @@ func (m *mixed) arrival(driver, drivers int, random *rand.Rand) arrive {
 		case "sessions":
 			return m.run.spawn(func(ctx context.Context) { m.sessions(ctx, u, due) }, done)
 		}
-		return m.run.spawn(func(ctx context.Context) { m.reconnect(ctx, u.second) }, done)
+		return m.run.spawn(func(ctx context.Context) { m.reconnect(ctx, u.second, due) }, done)
 	}
 }
 
@@ -168,7 +172,7 @@ func (m *mixed) count(u *mixedUser, what string, due time.Duration, query func(*
 	r := m.run
 	n, err := query(u.connection())
 	if err != nil {
-		r.failed(u.session, what, err)
+		r.failed(u.session, what, kindSync, due, err)
 		r.breathe()
 		return
 	}
@@ -194,12 +198,15 @@ func dense(t *codec.Timeline) error {
 // away is how long a device is gone.
 const away = 200 * time.Millisecond
 
-// reconnect lets the second device go, and come back.
-func (m *mixed) reconnect(ctx context.Context, s *session) {
-	s.turn.Lock()
+// reconnect lets the second device go when that is due, and come back. One that is away already goes again when it is back.
+func (m *mixed) reconnect(ctx context.Context, s *session, due time.Duration) {
+	if !s.turn.TryLock() {
+		s.turn.Lock()
+		due = m.run.now()
+	}
 	defer s.turn.Unlock()
-	s.leave()
-	if sleep(ctx, away) == nil {
-		m.run.comeBack(ctx, s, m.run.now())
+	m.run.leave(s)
+	if sleep(ctx, due+away-m.run.now()) == nil {
+		m.run.comeBack(ctx, s, due+away)
 	}
 }

@@ -20,6 +20,7 @@ var offlineDrainKind = kind{
 		Sync:   "from the bind until the last message is here and confirmed",
 	},
 	defaults: result.Spec{Users: 400, Rate: 50, Backlog: 200},
+	begins:   kindConnect,
 	build:    func(r *run) scenario { return &offlineDrain{run: r} },
 }
 
@@ -60,7 +61,7 @@ func (o *offlineDrain) arrival(driver, drivers int, _ *rand.Rand) arrive {
 func (o *offlineDrain) drain(ctx context.Context, s *session, due time.Duration) {
 	r := o.run
 	if err := s.open(ctx, due); err != nil {
-		r.failed(s, "connect", err)
+		r.failed(s, "connect", kindConnect, due, err)
 		return
 	}
 	bound := r.now()
@@ -72,13 +73,12 @@ func (o *offlineDrain) drain(ctx context.Context, s *session, due time.Duration)
 			err = s.drained(ctx, t)
 		}
 		if err != nil {
-			r.failed(s, "offline", err)
+			r.failed(s, "offline", kindSync, bound, err)
 			return
 		}
 	}
 	s.absence(false)
-	now := r.now()
-	r.rec.took(s.index, synced, kindSync, due, due+now-bound)
+	r.rec.took(s.index, synced, kindSync, bound, r.now())
 }
 
 // drained takes a page and confirms it.
@@ -91,10 +91,12 @@ func (s *session) drained(ctx context.Context, t *codec.Timeline) error {
 		if !ok {
 			continue
 		}
-		if _, first := s.take(m); first {
+		if _, first := s.take(m, false); first {
 			s.run.rec.count(s.index, delivered, 1)
 		}
-		marks[s.conversationOf(m)] = m.Seq
+		if r, _ := s.reading(m); r != nil {
+			marks[s.conversation(r.flow.from.user, r.flow.to)] = m.Seq
+		}
 	}
 	s.mu.Unlock()
 	for v, seq := range marks {

@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -51,17 +51,19 @@ func (s *session) confirm(m *codec.MessageBody) {
 	if r.closing.Load() {
 		return // close, which waits for the goroutines, may have passed
 	}
-	index, n, _ := r.ledger.parse(m.MsgID)
-	if f := r.ledger.at(index); f.receipts != nil {
+	reading, n := s.reading(m)
+	f := reading.flow
+	if f.receipts != nil {
 		f.receipts.confirmed(n, r.now())
 	}
 	if s.marks == nil {
 		s.marks = map[client.Conversation]uint64{}
 	}
-	s.marks[s.conversationOf(m)] = m.Seq
+	s.marks[s.conversation(f.from.user, f.to)] = m.Seq
 	if !s.confirming {
 		s.confirming = true
 		r.running.Add(1)
+		r.confirm.Add(1)
 		go s.confirmAll()
 	}
 }
@@ -69,6 +71,7 @@ func (s *session) confirm(m *codec.MessageBody) {
 // confirmAll confirms until there is nothing left.
 func (s *session) confirmAll() {
 	defer s.run.running.Done()
+	defer s.run.confirm.Add(-1)
 	for {
 		s.mu.Lock()
 		marks, conn := s.marks, s.conn
@@ -87,10 +90,10 @@ func (s *session) confirmAll() {
 func (s *session) confirmOne(conn *client.Conn, v client.Conversation, seq uint64) {
 	ctx, cancel := context.WithTimeout(s.run.ctx, requestTimeout)
 	defer cancel()
+	began := s.run.now()
 	err := conn.Confirm(ctx, v, service.StateDelivered, seq)
-	// A connection that has ended is noted elsewhere, if it was not this session that left.
-	if err != nil && !errors.Is(err, client.ErrClosed) {
-		s.run.failed(s, "confirm", err)
+	if err != nil && s.connection() == conn { // otherwise it was this session that left
+		s.run.failed(s, "confirm", noKind, began, err)
 	}
 }
 
@@ -102,6 +105,22 @@ func (s *session) receipt(b *codec.StatusBody) {
 	if !ours || f == nil || f.from.user != s.user {
 		r.ledger.violation("user %d got a receipt of message %q, which it did not send", s.user, b.MsgID)
 		return
+	}
+	wrong := f.wrongSeq(n, b.Seq)
+	switch {
+	case wrong != "":
+	case b.State != int(service.StateDelivered):
+		wrong = fmt.Sprintf("says state %d, and was confirmed with 2", b.State)
+	case b.SessionID != f.to.Group:
+		wrong = fmt.Sprintf("is of group %q instead of %q", b.SessionID, f.to.Group)
+	case f.to.Group == "" && (!b.UserID.Set || service.UserID(b.UserID.ID) != f.to.Peer):
+		wrong = fmt.Sprintf("is by user %d, and it was sent to user %d", b.UserID.ID, f.to.Peer)
+	}
+	if wrong != "" {
+		r.ledger.violation("a receipt of message %q %s", b.MsgID, wrong)
+		if n >= f.begun.Load() {
+			return
+		}
 	}
 	if f.from != s || f.receipts == nil {
 		return // another device of the sender keeps count, or nobody does

@@ -15,6 +15,7 @@ var receiptsKind = kind{
 		Sync:   "from the arrival of a message until its sender has the receipt",
 	},
 	defaults: result.Spec{Users: 100, Rate: 1000},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &receiptPairs{direct{messages{run: r}}} },
 }
 

@@ -17,6 +17,7 @@ var reconnectStormKind = kind{
 		Sync:   "from the bind until everything that was missed is here",
 	},
 	defaults: result.Spec{Users: 1000, Rate: 1000, Ramp: time.Second},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &reconnectStorm{messages: messages{run: r}} },
 }
 
@@ -42,7 +43,7 @@ func (c *reconnectStorm) prepare(ctx context.Context) error {
 func (c *reconnectStorm) measuring(ctx context.Context) {
 	r := c.run
 	for _, s := range c.receivers {
-		s.leave()
+		r.leave(s)
 	}
 	pacer := Pacer{Rate: float64(len(c.receivers)) / max(r.spec.Ramp, time.Millisecond).Seconds()}
 	begin := r.now()

@@ -19,6 +19,9 @@ const (
 	kinds
 )
 
+// noKind is for what has no latency.
+const noKind = -1
+
 // event is something that is counted when it happens.
 type event int
 
@@ -30,6 +33,7 @@ const (
 	delivered
 	synced
 	entries
+	unanswered
 	events
 )
 
@@ -85,12 +89,14 @@ func (r *recorder) took(shard int, e event, kind int, due, now time.Duration) {
 	s.mu.Unlock()
 }
 
-// always is took for what counts whenever it is.
-func (r *recorder) always(shard int, e event, kind int, d time.Duration) {
+// waited is took for what was given up: only its latency counts, which is the time that it waited.
+func (r *recorder) waited(shard, kind int, due, now time.Duration) {
+	if kind == noKind || int64(due) < r.from.Load() || int64(due) >= r.to.Load() {
+		return
+	}
 	s := r.shard(shard)
 	s.mu.Lock()
-	s.counts[e]++
-	s.hist[kind].Record(d)
+	s.hist[kind].Record(now - due)
 	s.mu.Unlock()
 }
 

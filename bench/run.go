@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ func generate(ctx context.Context, spec result.Spec, start func(context.Context)
 		return nil, err
 	}
 	defer r.close()
+	r.begins, r.user = kind.begins, ctx
 	return r.do(ctx, kind.build(r), start, tick)
 }
 
@@ -37,6 +39,8 @@ type outcome struct {
 	Check  result.Check   `json:"check"`
 	Memory *result.Memory `json:"memory,omitempty"`
 	RSS    int64          `json:"rss"`
+	CPU    float64        `json:"cpuCores"` // that it kept busy while measuring
+	Cores  int            `json:"cores"`    // of its machine
 }
 
 // run is one run of a scenario by this process.
@@ -50,7 +54,9 @@ type run struct {
 	padding string
 	first   service.UserID // of this run's users
 	sources []net.IP
-	tasks   chan struct{} // a place for each request that waits for an answer
+	begins  int             // the latency that begins when an arrival is due
+	user    context.Context // ended when whoever began the run wants its end
+	tasks   chan struct{}   // a place for each request that waits for an answer
 	ctx     context.Context
 	cancel  context.CancelFunc // ends everything
 
@@ -58,8 +64,10 @@ type run struct {
 	began   time.Duration   // static once the load begins
 
 	running sync.WaitGroup // of the goroutines that were begun, most of which wait for answers
+	confirm atomic.Int64   // goroutines that confirm what came, and wait for the answers
 	loading atomic.Bool    // the load has begun
-	closing atomic.Bool    // connections are being closed: what fails now has not failed
+	closing atomic.Bool    // connections are being closed: what is refused now was not
+	hasty   atomic.Bool    // although there was something on its way still
 
 	mu       sync.Mutex
 	sessions []*session // guarded by mu
@@ -97,6 +105,12 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 			r.cancel() // while preparing there is nothing to be kept
 		}
 	})()
+	if err := r.enoughDescriptors(); err != nil {
+		return nil, err
+	}
+	if err := r.probe(r.ctx); err != nil {
+		return nil, err
+	}
 	if err := sc.prepare(r.ctx); err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", r.spec.Scenario, err)
 	}
@@ -110,10 +124,11 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 		return nil, err
 	}
 	r.settle(ctx, t)
-	o := &outcome{RSS: residentBytes()}
+	o := &outcome{RSS: residentBytes(), CPU: t.busy(), Cores: runtime.NumCPU()}
 	if m, ok := sc.(interface{ memory() *result.Memory }); ok {
 		o.Memory = m.memory()
 	}
+	r.fetchMissed()
 	r.lookAtConnections()
 	r.close()
 	t.end()
@@ -125,6 +140,8 @@ func (r *run) do(ctx context.Context, sc scenario, start func(context.Context) e
 func (r *run) measure(ctx context.Context, sc scenario, t *ticker) error {
 	var stop context.CancelFunc
 	r.stopped, stop = context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer stop()
 	r.began = r.now()
 	from := r.began + r.spec.Warmup
@@ -138,6 +155,7 @@ func (r *run) measure(ctx context.Context, sc scenario, t *ticker) error {
 			}
 		})
 	}
+	watch.Go(func() { r.giveUp(r.stopped, until, t, stop) })
 	if err := r.load(r.stopped, sc, until); err != nil {
 		return err
 	}
@@ -173,7 +191,7 @@ const (
 func (r *run) settle(ctx context.Context, t *ticker) {
 	limit, silence := settleLimit, settleSilence
 	if ctx.Err() != nil {
-		limit, silence = 5*time.Second, time.Second // interrupted: someone waits
+		limit, silence = 5*time.Second, 3*time.Second // interrupted: someone waits
 	}
 	began, last, seen := r.now(), r.now(), int64(-1)
 	for r.now()-began < limit {
@@ -188,6 +206,7 @@ func (r *run) settle(ctx context.Context, t *ticker) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	r.hasty.Store(ctx.Err() != nil)
 }
 
 func (r *run) settled() bool {
@@ -199,7 +218,7 @@ func (r *run) settled() bool {
 			return false
 		}
 	}
-	return true
+	return r.confirm.Load() == 0 // what has come is being confirmed already
 }
 
 // lookAtConnections counts those that ended although nobody closed them. That fails the run; what the session
@@ -207,11 +226,16 @@ func (r *run) settled() bool {
 func (r *run) lookAtConnections() {
 	for _, s := range r.all() {
 		if c := s.connection(); c != nil && c.Err() != nil {
-			r.rec.failed(s.index, "connection lost")
-			r.ledger.violation("the connection of user %d ended by itself: %v", s.user, c.Err())
+			r.lostConnection(s, c.Err())
 			s.absence(true)
 		}
 	}
+}
+
+// lostConnection notes a connection that ended although nobody closed it.
+func (r *run) lostConnection(s *session, err error) {
+	r.rec.failed(s.index, "connection lost")
+	r.ledger.violation("the connection of user %d ended by itself: %v", s.user, err)
 }
 
 // close ends all connections and everything that still waits.

@@ -41,6 +41,7 @@ type Description struct {
 type kind struct {
 	Description
 	defaults result.Spec // of what depends on the scenario; zero fields are those of Defaults
+	begins   int         // the latency that begins when an arrival is due
 	build    func(*run) scenario
 }
 

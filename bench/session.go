@@ -34,11 +34,14 @@ type session struct {
 	mu       sync.Mutex
 	conn     *client.Conn                    // guarded by mu; nil while there is none
 	readings map[int]*reading                // guarded by mu: by flow
+	lasts    map[client.Conversation]*uint64 // guarded by mu: the highest seq that came of each
 	cursors  map[client.Conversation]*cursor // guarded by mu; nil if the session never comes back
 	away     bool                            // guarded by mu: what is pushed is kept until the catch-up is through
 	early    []early                         // guarded by mu: what was pushed meanwhile
 	flooded  bool                            // guarded by mu: it was too much to keep
 	absent   bool                            // guarded by mu: see absence
+	notices  int64                           // guarded by mu: how often the server said missedNoti
+	fetching bool                            // guarded by mu: what was missed is being fetched, and what is pushed is in it
 
 	marks      map[client.Conversation]uint64 // guarded by mu: what is to be confirmed
 	confirming bool                           // guarded by mu: a goroutine does
@@ -64,10 +67,14 @@ func (s *session) expect(f *flow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readings == nil {
-		s.readings = map[int]*reading{}
+		s.readings, s.lasts = map[int]*reading{}, map[client.Conversation]*uint64{}
 	}
-	s.readings[f.index] = &reading{}
-	if v := s.conversation(f.from.user, f.to); s.cursors != nil && s.cursors[v] == nil {
+	v := s.conversation(f.from.user, f.to)
+	if s.lasts[v] == nil {
+		s.lasts[v] = new(uint64)
+	}
+	s.readings[f.index] = &reading{flow: f, last: s.lasts[v]}
+	if s.cursors != nil && s.cursors[v] == nil {
 		s.cursors[v] = &cursor{}
 	}
 }
@@ -84,7 +91,7 @@ func (s *session) conversation(from service.UserID, to client.Conversation) clie
 func (s *session) settled(f *flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.absent || s.readings[f.index].settled(f)
+	return s.absent || s.notices > 0 || s.readings[f.index].settled(f)
 }
 
 // absence notes whether the session is not there, or could not fetch what it missed: then what it lacks may still be
@@ -95,7 +102,7 @@ func (s *session) absence(absent bool) {
 	s.absent = absent
 }
 
-// open connects and binds. The connect latency counts from due.
+// open connects and binds. The connect latency counts from due, if that is while measuring.
 func (s *session) open(ctx context.Context, due time.Duration) error {
 	r := s.run
 	conn, err := client.Dial(ctx, r.spec.Addr, client.Options{
@@ -116,7 +123,7 @@ func (s *session) open(ctx context.Context, due time.Duration) error {
 		conn.Close()
 		return client.ErrClosed
 	}
-	r.rec.always(s.index, connected, kindConnect, r.now()-due)
+	r.rec.took(s.index, connected, kindConnect, due, r.now())
 	return nil
 }
 
@@ -131,6 +138,14 @@ func (s *session) connection() *client.Conn {
 func (s *session) alive() bool {
 	c := s.connection()
 	return c != nil && c.Err() == nil
+}
+
+// leave ends a session's connection, after a look at whether it had ended by itself.
+func (r *run) leave(s *session) {
+	if c := s.connection(); c != nil && c.Err() != nil {
+		r.lostConnection(s, c.Err())
+	}
+	s.leave()
 }
 
 // leave ends the connection. What was pushed and not read yet is dropped: whoever comes back finds it.
@@ -153,6 +168,8 @@ func (s *session) push(p client.Push) {
 		s.message(body, s.run.now())
 	case *codec.StatusBody:
 		s.receipt(body)
+	case *codec.Empty:
+		s.told()
 	case *codec.ErrorBody:
 		s.run.rec.failed(s.index, fmt.Sprintf("%s: %s", p.Label, service.Code(body.Code)))
 	}
@@ -162,6 +179,9 @@ func (s *session) push(p client.Push) {
 func (s *session) message(m *codec.MessageBody, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fetching {
+		return
+	}
 	if s.away {
 		s.early = append(s.early, early{m, at})
 		if len(s.early) > maxEarly {
@@ -174,8 +194,8 @@ func (s *session) message(m *codec.MessageBody, at time.Duration) {
 
 // pushed takes a message that came by itself; s.mu is held.
 func (s *session) pushed(m *codec.MessageBody, at time.Duration) {
-	if s.cursors != nil {
-		c := s.cursors[s.conversationOf(m)]
+	if r, _ := s.reading(m); s.cursors != nil && r != nil {
+		c := s.cursors[s.conversation(r.flow.from.user, r.flow.to)]
 		if c != nil && m.Seq <= c.paged {
 			return
 		}
@@ -183,17 +203,25 @@ func (s *session) pushed(m *codec.MessageBody, at time.Duration) {
 			c.last = max(c.last, m.Seq)
 		}
 	}
-	if due, ok := s.take(m); ok {
+	if due, ok := s.take(m, true); ok {
 		s.run.rec.took(s.index, delivered, kindDeliver, due, at)
 	}
 }
 
+// reading is where a message belongs, and its number there; nil if it is not for this session. s.mu is held.
+func (s *session) reading(m *codec.MessageBody) (r *reading, n int64) {
+	index, n, ours := s.run.ledger.parse(m.MsgID)
+	if !ours {
+		return nil, 0
+	}
+	return s.readings[index], n
+}
+
 // take notes a message in the ledger; ok is false if it is not new. s.mu is held.
-func (s *session) take(m *codec.MessageBody) (due time.Duration, ok bool) {
+func (s *session) take(m *codec.MessageBody, push bool) (due time.Duration, ok bool) {
 	r := s.run
-	index, n, ours := r.ledger.parse(m.MsgID)
-	reading := s.readings[index]
-	if !ours || reading == nil {
+	reading, n := s.reading(m)
+	if reading == nil {
 		r.ledger.violation("user %d got message %q of user %d, which was not for it", s.user, m.MsgID, m.FromUserID)
 		return 0, false
 	}
@@ -202,21 +230,24 @@ func (s *session) take(m *codec.MessageBody) (due time.Duration, ok bool) {
 		r.ledger.violation("user %d got message %q with other content than it was sent with", s.user, m.MsgID)
 		return 0, false
 	}
+	if flaw := reading.flow.flaw(n, m, push); flaw != "" {
+		r.ledger.violation("message %q, as user %d got it, %s", m.MsgID, s.user, flaw)
+		if n >= reading.flow.begun.Load() {
+			return 0, false
+		}
+	}
+	late := reading.reordered
 	if !reading.take(n) {
 		return 0, false
 	}
+	if m.Seq < *reading.last && reading.reordered == late {
+		reading.reordered++ // in order among its flow, and not among the conversation
+	}
+	*reading.last = max(*reading.last, m.Seq)
 	if s.heard != nil {
 		s.heard(m)
 	}
 	return due, true
-}
-
-func (s *session) conversationOf(m *codec.MessageBody) client.Conversation {
-	to := client.Conversation{Group: m.SessionID}
-	if m.SessionID == "" {
-		to.Peer = service.UserID(m.ToUserID)
-	}
-	return s.conversation(service.UserID(m.FromUserID), to)
 }
 
 // stampLen is how many bytes of a content say when it was due.
@@ -238,11 +269,26 @@ func (r *run) stamp(content string) (due time.Duration, ok bool) {
 	return time.Duration(n &^ (1 << 63)), err == nil && n>>63 == 1
 }
 
-// failed counts a request that was refused or not answered, unless it is the end of the run that cut it off.
-func (r *run) failed(s *session, what string, err error) {
-	if !r.closing.Load() {
-		r.rec.failed(s.index, what+": "+errorName(err))
+// failed notes a request that was not done: refused, cut off or not answered. One without an answer has waited from due
+// until now, which is in the latencies of its kind.
+func (r *run) failed(s *session, what string, kind int, due time.Duration, err error) {
+	switch now := r.now(); {
+	case !silent(err):
+		if !r.closing.Load() {
+			r.rec.failed(s.index, what+": "+errorName(err))
+		}
+	case r.user.Err() != nil && (!r.closing.Load() || r.hasty.Load()):
+		// Whoever interrupted the run did not let it be asked, or did not wait for the answer.
+	default:
+		r.rec.waited(s.index, kind, due, now)
+		r.rec.count(s.index, unanswered, 1)
+		r.ledger.unanswered("a %s of user %d, for which it waited %s", what, s.user, result.Latency(now-due))
 	}
+}
+
+// silent reports whether no answer came, be it because the connection ended or nobody waited any longer.
+func silent(err error) bool {
+	return errors.Is(err, client.ErrUnknownOutcome) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // errAway refuses what a session cannot do while it is not connected.
@@ -255,10 +301,6 @@ func errorName(err error) string {
 	switch {
 	case refused:
 		return code.String()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
-	case errors.Is(err, client.ErrUnknownOutcome):
-		return "no answer"
 	case errors.Is(err, client.ErrClosed):
 		return "connection closed"
 	case errors.As(err, &op):

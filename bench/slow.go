@@ -18,6 +18,7 @@ var slowConsumerKind = kind{
 		Omits:  "clients that read slowly instead of not at all. What is sent to the slow ones is stored and not delivered; they come back a second after the server has closed them",
 	},
 	defaults: result.Spec{Users: 40, Slow: 10, Rate: 2000, Payload: 4096},
+	begins:   kindAck,
 	build:    func(r *run) scenario { return &slowConsumer{messages: messages{run: r}} },
 }
 

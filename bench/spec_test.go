@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,13 @@ func TestCompleteRefuses(t *testing.T) {
 	}{
 		{"no scenario", result.Spec{}, "they are connect-storm"},
 		{"a format", result.Spec{Scenario: "direct", Format: "xml"}, "neither json nor msgpack"},
-		{"a negative rate", result.Spec{Scenario: "direct", Rate: -1}, "negative"},
+		{"a negative rate", result.Spec{Scenario: "direct", Rate: -1}, "at most 10000000"},
+		{"a rate of 1e30", result.Spec{Scenario: "direct", Rate: 1e30}, "at most 10000000"},
+		{"a rate that is no number", result.Spec{Scenario: "direct", Rate: math.NaN()}, "at most 10000000"},
+		{"a negative window", result.Spec{Scenario: "direct", Window: -1}, "within 1 and 8000"},
+		{"a year", result.Spec{Scenario: "direct", Duration: 9000 * time.Hour}, "over 168h"},
+		{"a backlog without end", result.Spec{Scenario: "history", Backlog: 1 << 40}, "over 1000000"},
+		{"a weight without end", result.Spec{Scenario: "mixed", Mix: []result.Share{{Action: "direct", Weight: math.Inf(1)}}}, "within 0 and"},
 		{"rate and window", result.Spec{Scenario: "direct", Rate: 1, Window: 1}, "one of them"},
 		{"a window beyond the server's", result.Spec{Scenario: "direct", Window: 9000}, "9000"},
 		{"a payload that has no room for its stamp", result.Spec{Scenario: "direct", Payload: 8}, "8 bytes"},

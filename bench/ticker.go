@@ -20,6 +20,8 @@ type ticker struct {
 	last  time.Duration // guarded by mu: when the last tick was taken
 	cpu   time.Duration // guarded by mu: of this process by then
 	count int64         // guarded by mu: events so far
+
+	measured, worked time.Duration // guarded by mu: how long, and the processor time in it
 }
 
 func newTicker(r *run, emit func(*tally)) *ticker {
@@ -62,6 +64,13 @@ func (t *ticker) arrived() int64 {
 	return t.count + t.run.rec.pending()
 }
 
+// busy is how many cores this process kept busy while measuring.
+func (t *ticker) busy() float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.worked.Seconds() / max(t.measured.Seconds(), 0.001)
+}
+
 func (t *ticker) end() {
 	t.pass(Ended)
 	t.stop()
@@ -102,11 +111,21 @@ func (t *ticker) loop() {
 func (t *ticker) next() time.Duration {
 	switch t.phase {
 	case Warming:
-		return min(t.last+time.Second, t.from)
+		return min(t.from+(t.second()+1)*time.Second, t.from)
 	case Measuring:
-		return min(t.last+time.Second, t.until)
+		return min(t.from+(t.second()+1)*time.Second, t.until)
 	}
 	return t.last + time.Second
+}
+
+// second is the number of the second that began with the last tick: 0 is the first that is measured. t.mu is held.
+func (t *ticker) second() time.Duration {
+	since := t.last - t.from
+	n := since / time.Second
+	if since%time.Second < 0 {
+		n--
+	}
+	return n
 }
 
 // advance takes the tick that is due; t.mu is held.
@@ -128,10 +147,10 @@ func (t *ticker) tick() {
 	tick, now, cpu := newTally(), t.run.now(), processCPU()
 	tick.Phase, tick.Length, tick.CPU = t.phase, now-t.last, (cpu - t.cpu).Seconds()
 	if t.phase > Preparing {
-		tick.Second = int((t.last - t.from) / time.Second)
-		if t.last < t.from {
-			tick.Second--
-		}
+		tick.Second = int(t.second())
+	}
+	if t.phase == Measuring {
+		t.measured, t.worked = t.measured+tick.Length, t.worked+cpu-t.cpu
 	}
 	t.last, t.cpu = now, cpu
 	t.run.rec.take(tick)

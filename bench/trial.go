@@ -8,7 +8,7 @@ import (
 )
 
 // eventNames are the events, for progress.
-var eventNames = [events]string{"connects", "sent", "acked", "delivered", "synced", "entries"}
+var eventNames = [events]string{"connects", "sent", "acked", "delivered", "synced", "entries", "unanswered"}
 
 // trial makes the result of what was gathered.
 func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
@@ -42,13 +42,19 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 		t.Generator.CPU = cpu / t.Seconds
 	}
 	for _, o := range outcomes {
-		mergeOutcome(t, o)
+		if o != nil {
+			mergeOutcome(t, o)
+		}
 	}
+	t.Generator.Lost = c.lost
 	c.cost(t, before)
 	if t.Memory != nil && c.server != nil {
 		t.Memory.ServerPerConn = (c.heapAtEnd() - c.server.first.heap) / int64(t.Memory.Conns)
 	}
-	t.Generator.Limited = limits(c.spec, t)
+	t.Generator.Limited = append(limits(c.spec, t), c.busy(outcomes)...)
+	for _, lost := range c.lost {
+		t.Generator.Limited = append(t.Generator.Limited, lost)
+	}
 	for _, o := range c.opts.SLO {
 		t.SLO = append(t.SLO, o.Judge(t))
 	}
@@ -63,6 +69,10 @@ func (c *conductor) add(t *result.Trial, s *second) {
 			continue
 		}
 		t.Counts.Errors[name] += n
+	}
+	t.Counts.Unanswered += s.Counts[unanswered]
+	if s.Phase >= Warming || c.idle() {
+		t.Counts.Succeeded += s.Counts[connected] + s.Counts[acked] + s.Counts[synced]
 	}
 	if s.Phase != Measuring {
 		return
@@ -112,7 +122,7 @@ func point(s *second, before *sample) result.Point {
 	}
 	if s.server != nil {
 		p.ServerRSS = s.server.rss
-		if before != nil && s.server.at.After(before.at) {
+		if before != nil && s.server.at.After(before.at) && !s.server.restarted(before) {
 			p.ServerCPU = (s.server.cpu - before.cpu) / s.server.at.Sub(before.at).Seconds()
 		}
 	}
@@ -128,6 +138,9 @@ func mergeOutcome(t *result.Trial, o *outcome) {
 	a.Lost += b.Lost
 	a.Duplicated += b.Duplicated
 	a.Reordered += b.Reordered
+	a.Unanswered += b.Unanswered
+	a.Missed += b.Missed
+	a.Notices += b.Notices
 	a.Broken += b.Broken
 	for _, v := range b.Violations {
 		a.Note("%s", v)
@@ -154,16 +167,21 @@ func (c *conductor) cost(t *result.Trial, before *sample) {
 	if before == nil {
 		before = &c.server.first
 	}
-	cost := &result.Cost{}
+	cost, last := &result.Cost{}, before
 	t.Cost = cost
 	for _, s := range c.seconds {
 		if s.Phase != Measuring || s.server == nil {
 			continue
 		}
 		now := s.server
+		cost.Restarted = cost.Restarted || now.restarted(last)
+		last = now
 		cost.RSSBytes, cost.MaxRSSBytes = now.rss, max(cost.MaxRSSBytes, now.rss)
 		cost.CPUSeconds, cost.WrittenBytes = now.cpu-before.cpu, now.written-before.written
 		cost.Commits, cost.Messages = now.commits-before.commits, now.messages-before.messages
+	}
+	if cost.Restarted {
+		cost.CPUSeconds, cost.WrittenBytes, cost.Commits, cost.Messages = 0, 0, 0, 0
 	}
 }
 
@@ -185,8 +203,20 @@ func limits(s result.Spec, t *result.Trial) []string {
 				result.Latency(lag), kind, result.Latency(p99)))
 		}
 	}
-	if cores := float64(g.Machine.Cores); g.CPU > ownCPUShare*cores {
-		why = append(why, fmt.Sprintf("the generator itself kept %s of %d cores busy", result.Number(g.CPU), g.Machine.Cores))
+	return why
+}
+
+// busy says which generators needed too much of their own machine.
+func (c *conductor) busy(outcomes []*outcome) (why []string) {
+	for i, o := range outcomes {
+		if o == nil || o.CPU <= ownCPUShare*float64(o.Cores) {
+			continue
+		}
+		who := "the generator"
+		if len(c.opts.Workers) > 0 {
+			who = "worker " + c.opts.Workers[i]
+		}
+		why = append(why, fmt.Sprintf("%s itself kept %s of its %d cores busy", who, result.Number(o.CPU), o.Cores))
 	}
 	return why
 }

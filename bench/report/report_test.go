@@ -29,7 +29,7 @@ func made(acks ...time.Duration) *result.Result {
 		t := result.Trial{
 			Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 5,
 			Latency:   map[result.Kind]*result.Histogram{result.Ack: result.NewHistogram(), result.Deliver: result.NewHistogram()},
-			Counts:    result.Counts{Sent: 5000, Acked: 5000, Delivered: 5000},
+			Counts:    result.Counts{Sent: 5000, Acked: 5000, Delivered: 5000, Succeeded: 7000},
 			Check:     result.Check{Sent: 7000, Acked: 7000, Expected: 7000, Delivered: 7000},
 			Generator: result.Generator{Version: "v1", Machine: machine, CPU: 0.25, RSSBytes: 20 << 20, Lag: result.NewHistogram()},
 			Server:    &result.Server{Version: "v1", Machine: machine, FileSystem: "ext4", Durability: "synced"},
@@ -148,6 +148,57 @@ func TestLittle(t *testing.T) {
 		both := render(t, report.Named{Name: name, Result: tt.r}, report.Named{Name: "other", Result: made(time.Millisecond)})
 		if !strings.Contains(both, "compared") {
 			t.Errorf("%s: not compared", name)
+		}
+	}
+}
+
+// TestIndex: one page leads to all reports, and nothing of a result becomes part of it.
+func TestIndex(t *testing.T) {
+	const evil = `"><script>alert(1)</script>`
+	bad := made(time.Millisecond)
+	bad.Spec.Scenario, bad.Trials[0].Check.Lost = evil, 1
+	var b bytes.Buffer
+	if err := report.Index(&b, []report.Link{{To: "01-direct/report.html", Named: report.Named{Name: "direct", Result: made(time.Millisecond)}}, {To: "javascript:alert(1)", Named: report.Named{Name: evil, Result: bad}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<a href="01-direct/report.html">direct</a>`, "outcome failed", "100%"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in it", want)
+		}
+	}
+	if s := b.String(); strings.Contains(s, "<script>alert") || strings.Contains(s, `href="javascript`) {
+		t.Error("a name became a script")
+	}
+}
+
+// TestCapacityDraws: the attempts are drawn by their rates, and listed with what they did not pass by.
+func TestCapacityDraws(t *testing.T) {
+	c := report.Capacity{Spec: result.Spec{Scenario: "direct"}, Rate: 2000, Objectives: "ack.p99<50ms"}
+	for i, rate := range []float64{1000, 2000, 4000} {
+		a := report.Attempt{Rate: rate, Trial: made(time.Duration(i+1) * time.Millisecond).Trials[0]}
+		if rate > 2000 {
+			a.Why = []string{"ack.p99<50ms NOT MET <b>"}
+		}
+		c.Attempts = append(c.Attempts, a)
+	}
+	for name, c := range map[string]report.Capacity{"three": c, "none": {Spec: c.Spec}} {
+		var b bytes.Buffer
+		if err := report.CapacityHTML(&b, c); err != nil {
+			t.Fatal(err)
+		}
+		s := b.String()
+		if name == "none" {
+			continue
+		}
+		for _, want := range []string{"2,000/s", "<svg", "ack p99", "NOT MET &lt;b&gt;", "passed"} {
+			if !strings.Contains(s, want) {
+				t.Errorf("no %q in it", want)
+			}
+		}
+		for _, outside := range []string{"http:", "https:", "src=", "NaN", "ZgotmplZ"} {
+			if strings.Contains(s, outside) {
+				t.Errorf("the page has %q", outside)
+			}
 		}
 	}
 }

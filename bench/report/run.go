@@ -55,7 +55,7 @@ func merge(trials []result.Trial, of func(*result.Trial) *result.Histogram) *res
 
 // outcomes are the words for what a trial can end as, the worst first.
 var outcomes = []struct{ name, words string }{
-	{"failed", "messages were lost, duplicated or reordered, or another promise was broken"},
+	{"failed", "nothing was answered, or messages were lost, duplicated or reordered, or another promise was broken"},
 	{"interrupted", "stopped early: the numbers are those until then"},
 	{"slo", "an objective was not met"},
 	{"ok", "every message arrived once and in order"},
@@ -142,7 +142,7 @@ func (r run) Violations() []string {
 		for _, n := range []struct {
 			count int64
 			what  string
-		}{{c.Lost, "lost"}, {c.Duplicated, "duplicated"}, {c.Reordered, "reordered"}, {c.Broken, "other violations"}} {
+		}{{c.Lost, "lost"}, {c.Duplicated, "duplicated"}, {c.Reordered, "reordered"}, {c.Unanswered, "never answered"}, {c.Broken, "other violations"}} {
 			if n.count != 0 {
 				words = append(words, whole(n.count)+" "+n.what)
 			}
@@ -151,6 +151,16 @@ func (r run) Violations() []string {
 			return nil
 		}
 		return append([]string{strings.Join(words, ", ")}, c.Violations...)
+	})
+}
+
+// Missed says how much of what was delivered had to be fetched.
+func (r run) Missed() []string {
+	return r.perTrial(func(t *result.Trial) []string {
+		if t.Check.Missed+t.Check.Notices == 0 {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s deliveries; the server said missedNoti %s times", whole(t.Check.Missed), whole(t.Check.Notices))}
 	})
 }
 

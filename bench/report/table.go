@@ -114,14 +114,14 @@ func (t *table) eachTrial(runs []run, name string, cells func(*result.Trial) (ce
 
 func checkTable(runs []run) table {
 	t := table{Title: "Check", Note: "Of every message, warm-up included: each must come to each receiver once, in order and unchanged.",
-		Head: []string{"", "sent", "acknowledged", "deliveries due", "delivered", "lost", "repeated", "out of order", "other violations"}}
+		Head: []string{"", "sent", "acknowledged", "deliveries due", "delivered", "lost", "repeated", "out of order", "unanswered", "missed", "other violations"}}
 	t.eachTrial(runs, "messages", func(tr *result.Trial) ([]string, bool) {
 		c := tr.Check
 		var cells []string
-		for _, n := range []int64{c.Sent, c.Acked, c.Expected, c.Delivered, c.Lost, c.Duplicated, c.Reordered, c.Broken} {
+		for _, n := range []int64{c.Sent, c.Acked, c.Expected, c.Delivered, c.Lost, c.Duplicated, c.Reordered, c.Unanswered, c.Missed, c.Broken} {
 			cells = append(cells, whole(n))
 		}
-		return cells, !c.OK()
+		return cells, !c.OK() || c.Missed > 0
 	})
 	return t
 }
@@ -158,6 +158,9 @@ func costTable(runs []run) table {
 	t := table{Title: "What it cost", Head: []string{"", "processor", "a message", "memory", "at most", "written a message", "commits", "messages each"}}
 	t.eachTrial(runs, "server", func(tr *result.Trial) ([]string, bool) {
 		c := tr.Cost
+		if c != nil && c.Restarted {
+			return []string{"unknown: restarted", "–", result.Bytes(c.RSSBytes), result.Bytes(c.MaxRSSBytes), "–", "–", "–"}, true
+		}
 		if c == nil {
 			return nil, false
 		}

@@ -75,6 +75,13 @@ func figures(runs []run) []figure {
 			all = append(all, f)
 		}
 	}
+	add("done of what was asked", func(r run) string {
+		all := r.Asked()
+		if all.Succeeded+all.Failed() == 0 {
+			return ""
+		}
+		return result.Percent(all.Success())
+	})
 	perSecond := func(name string, of func(result.Counts) int64) {
 		add(name, func(r run) string { return r.perSecond(of) })
 	}

@@ -14,7 +14,8 @@ import (
 type CompareOptions struct {
 	NameA, NameB string
 	Alpha        float64 // below which p a difference is no noise; default 0.05
-	MaxRegress   float64 // the share by which a metric may get worse, 0.05 for 5%; 0: nothing is a regression
+	Gate         bool    // what got worse by more than MaxRegress, or cannot be told, is a regression
+	MaxRegress   float64 // the share by which a metric may get worse, 0.05 for 5%
 }
 
 // Comparison is what B is like, beside A.
@@ -26,6 +27,7 @@ type Comparison struct {
 	TrialsA     int      `json:"trialsA"`
 	TrialsB     int      `json:"trialsB"`
 	Alpha       float64  `json:"alpha"` // below which, or at the least reachable p, a difference is no noise
+	Asked       float64  `json:"asked"` // the same, as it was asked for: the half of it bounds how often chance is called a regression
 	Rows        []Row    `json:"rows"`
 	Notes       []string `json:"notes,omitempty"`
 	Regressions []string `json:"regressions,omitempty"` // metrics that are worse by more than is allowed
@@ -69,26 +71,38 @@ func Compare(a, b *Result, opts CompareOptions) (*Comparison, error) {
 	}
 	c := &Comparison{
 		A: opts.NameA, B: opts.NameB, Scenario: a.Spec.Scenario, Loop: a.Spec.Loop(), TrialsA: len(a.Trials), TrialsB: len(b.Trials),
-		Alpha: opts.Alpha,
+		Alpha: opts.Alpha, Asked: opts.Alpha,
 	}
 	c.note(a, b)
+	var both []compared
 	for _, m := range metrics() {
 		va, vb := m.values(a), m.values(b)
 		if va == nil || vb == nil {
+			c.lack(m, a, b, opts.Gate)
 			continue
 		}
-		row := compareRow(m, va, vb, c.Alpha)
-		c.Rows = append(c.Rows, row)
-		worse := row.Delta
-		if m.higher {
-			worse = -worse
-		}
-		if row.Verdict == Worse && opts.MaxRegress > 0 && worse > opts.MaxRegress {
-			c.Regressions = append(c.Regressions, fmt.Sprintf("%s is worse by %s%%, and %s%% are allowed",
-				m.name, Number(100*worse), Number(100*opts.MaxRegress)))
-		}
+		both = append(both, compared{m, va, vb})
+		c.Rows = append(c.Rows, compareRow(m, va, vb, c.Alpha))
+	}
+	c.Notes = append(c.Notes, fmt.Sprintf("each p is of its metric alone: of %d metrics of the same server %s differ by chance", len(c.Rows), Number(c.Alpha*float64(len(c.Rows)))))
+	if opts.Gate {
+		return c, c.gate(both, opts.MaxRegress)
 	}
 	return c, nil
+}
+
+// lack notes a metric that not all trials have, although some do.
+func (c *Comparison) lack(m metric, a, b *Result, gate bool) {
+	hasA, hasB := m.count(a), m.count(b)
+	if hasA+hasB == 0 {
+		return
+	}
+	missing := fmt.Sprintf("%s cannot be compared: %d of %d trials of A have it and %d of %d of B", m.name, hasA, c.TrialsA, hasB, c.TrialsB)
+	if gate {
+		c.Regressions = append(c.Regressions, missing)
+		return
+	}
+	c.Notes = append(c.Notes, missing)
 }
 
 // sameLoad refuses what would compare different things.

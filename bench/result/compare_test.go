@@ -2,6 +2,8 @@ package result_test
 
 import (
 	"flag"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +49,7 @@ func trial(ack time.Duration) result.Trial {
 		Latency: map[result.Kind]*result.Histogram{
 			result.Connect: result.NewHistogram(), result.Ack: result.NewHistogram(), result.Deliver: result.NewHistogram(),
 		},
-		Counts: result.Counts{Sent: 3000, Acked: 3000, Delivered: 3000},
+		Counts: result.Counts{Sent: 3000, Acked: 3000, Delivered: 3000, Succeeded: 5000},
 		Check:  result.Check{Sent: 5000, Acked: 5000, Expected: 5000, Delivered: 5000},
 		Generator: result.Generator{
 			Version: "v1", Machine: machine, CPU: 0.25, RSSBytes: 20 << 20, Lag: result.NewHistogram(),
@@ -87,7 +89,7 @@ const ms = time.Millisecond
 func TestCompare(t *testing.T) {
 	a := trials(1*ms, 1100*time.Microsecond, 900*time.Microsecond, 1050*time.Microsecond, 950*time.Microsecond)
 	b := trials(2*ms, 2100*time.Microsecond, 1900*time.Microsecond, 2050*time.Microsecond, 1950*time.Microsecond)
-	c, err := result.Compare(a, b, result.CompareOptions{NameA: "before", NameB: "after", MaxRegress: 0.05})
+	c, err := result.Compare(a, b, result.CompareOptions{NameA: "before", NameB: "after", Gate: true, MaxRegress: 0.05})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,7 @@ func TestCompare(t *testing.T) {
 	if c.Err() == nil {
 		t.Error("twice the latency is no regression")
 	}
-	back, err := result.Compare(b, a, result.CompareOptions{NameA: "after", NameB: "before", MaxRegress: 0.05})
+	back, err := result.Compare(b, a, result.CompareOptions{NameA: "after", NameB: "before", Gate: true, MaxRegress: 0.05})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,16 +117,16 @@ func TestCompare(t *testing.T) {
 
 func TestCompareFewTrials(t *testing.T) {
 	a, b := trials(1*ms, 2*ms, 3*ms), trials(4*ms, 5*ms, 6*ms)
-	c, err := result.Compare(a, b, result.CompareOptions{NameA: "a", NameB: "b", MaxRegress: 0.05})
+	c, err := result.Compare(a, b, result.CompareOptions{NameA: "a", NameB: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Err() == nil || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "0.10") {
+	if c.Rows[3].Verdict != result.Worse || len(c.Notes) != 2 || !strings.Contains(c.Notes[0], "0.10") {
 		t.Errorf("completely apart: %v, notes %q", c.Err(), c.Notes)
 	}
 	b = trials(2500*time.Microsecond, 5*ms, 6*ms)
-	if c, err = result.Compare(a, b, result.CompareOptions{MaxRegress: 0.05}); err != nil || c.Err() != nil {
-		t.Errorf("not apart: %v, %v", err, c.Err())
+	if c, err = result.Compare(a, b, result.CompareOptions{}); err != nil || c.Rows[3].Verdict != result.Noise {
+		t.Errorf("not apart: %v, %+v", err, c.Rows[3])
 	}
 }
 
@@ -158,7 +160,115 @@ func TestCompareRefuses(t *testing.T) {
 		elsewhere.Trials[i].Generator.Limited = []string{"late"}
 	}
 	c, err := result.Compare(good, elsewhere, result.CompareOptions{NameA: "A", NameB: "B"})
-	if err != nil || len(c.Notes) != 3 {
+	if err != nil || len(c.Notes) != 4 {
 		t.Errorf("another server: %v, notes %q", err, c.Notes)
+	}
+}
+
+// noisy is a result whose trials differ as those of one server do: each has a good or a bad moment that all its metrics share,
+// and each metric noise of its own; now and then one is far off. worse makes the latencies so much longer.
+func noisy(random *rand.Rand, n int, worse float64) *result.Result {
+	r := &result.Result{Schema: result.Schema, Spec: spec}
+	for range n {
+		moment := 0.1 * random.NormFloat64()
+		about := func(v float64) float64 {
+			noise := 0.1 * random.NormFloat64()
+			if random.IntN(20) == 0 {
+				noise *= 5
+			}
+			return v * math.Exp(moment+noise)
+		}
+		t := result.Trial{
+			Seconds: 3, Latency: map[result.Kind]*result.Histogram{},
+			Counts: result.Counts{Sent: 3000, Acked: 3000, Delivered: int64(about(3000)), Succeeded: 3000},
+			Check:  result.Check{Sent: 3000, Acked: 3000},
+			Cost:   &result.Cost{CPUSeconds: about(0.6), RSSBytes: int64(about(64 << 20)), WrittenBytes: int64(about(3 << 20)), Messages: 3000},
+		}
+		for _, kind := range []result.Kind{result.Ack, result.Deliver} {
+			h := result.NewHistogram()
+			for q, count := range map[float64]int{1: 60, 3: 39, 9: 1} {
+				d := time.Duration(about(q*worse) * float64(ms))
+				for range count {
+					h.Record(d)
+				}
+			}
+			t.Latency[kind] = h
+		}
+		r.Trials = append(r.Trials, t)
+	}
+	return r
+}
+
+// TestFalseAlarms: identical servers fail the gate in at most one of twenty comparisons, however many metrics and trials there are;
+// one that is half as fast does fail it.
+func TestFalseAlarms(t *testing.T) {
+	rounds := 400
+	if testing.Short() {
+		rounds = 100
+	}
+	random := rand.New(rand.NewPCG(10, 2))
+	for _, trials := range []int{4, 5, 10} {
+		for _, limit := range []float64{0, 0.05} {
+			alarms, found := 0, 0
+			rounds := rounds
+			if trials > 5 {
+				rounds /= 4 // their deals are many
+			}
+			for i := range rounds {
+				opts := result.CompareOptions{Gate: true, MaxRegress: limit}
+				a := noisy(random, trials, 1)
+				c, err := result.Compare(a, noisy(random, trials, 1), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.Err() != nil {
+					alarms++
+				}
+				if i%10 != 0 {
+					continue
+				}
+				if c, err = result.Compare(a, noisy(random, trials, 2), opts); err != nil {
+					t.Fatal(err)
+				}
+				if c.Err() != nil {
+					found++
+				}
+			}
+			t.Logf("%d trials, limit %v: %.1f%% false alarms; a server half as fast is found in %d of %d", trials, limit, 100*float64(alarms)/float64(rounds), found, rounds/10)
+			if float64(alarms) > 0.05*float64(rounds)+1e-9 {
+				t.Errorf("%d trials, limit %v: %d of %d identical servers fail", trials, limit, alarms, rounds)
+			}
+			if trials >= 5 && found < rounds/10*8/10 {
+				t.Errorf("%d trials, limit %v: half as fast is found in %d of %d", trials, limit, found, rounds/10)
+			}
+		}
+	}
+}
+
+// TestGateNeedsBoth: what one side lacks cannot be told, and so fails; without a gate it is a note.
+func TestGateNeedsBoth(t *testing.T) {
+	a, b := trials(ms, ms, ms, ms), trials(ms, ms, ms, ms)
+	b.Trials[1].Cost = nil
+	delete(b.Trials[2].Latency, result.Ack)
+	c, err := result.Compare(a, b, result.CompareOptions{Gate: true, MaxRegress: 0.5})
+	if err != nil || c.Err() == nil || !strings.Contains(c.Err().Error(), "CPU a message (µs) cannot be compared: 4 of 4 trials of A have it and 3 of 4 of B") ||
+		!strings.Contains(c.Err().Error(), "ack p99 (ms) cannot") {
+		t.Errorf("%v, %v", err, c.Err())
+	}
+	if c, err = result.Compare(a, b, result.CompareOptions{}); err != nil || c.Err() != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "ack p99 (ms) cannot") {
+		t.Errorf("%v, %v, notes %q", err, c.Err(), c.Notes)
+	}
+}
+
+// TestGateOfZero: a limit of 0% is a limit.
+func TestGateOfZero(t *testing.T) {
+	a := trials(1000*time.Microsecond, 1001*time.Microsecond, 1002*time.Microsecond, 1003*time.Microsecond, 1004*time.Microsecond)
+	b := trials(2000*time.Microsecond, 2001*time.Microsecond, 2002*time.Microsecond, 2003*time.Microsecond, 2004*time.Microsecond)
+	c, err := result.Compare(a, b, result.CompareOptions{Gate: true})
+	if err != nil || c.Err() == nil {
+		t.Errorf("twice the latency with a limit of 0%%: %v", err)
+	}
+	if _, err := result.Compare(trials(ms, ms, ms), trials(ms, ms, ms), result.CompareOptions{Gate: true}); err == nil || !strings.Contains(err.Error(), "four trials") {
+		t.Errorf("three trials are gated: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,18 @@ func Latency(d time.Duration) string {
 	return Number(Millis(d)) + " ms"
 }
 
+// Percent writes a share for people. What is not all is never written as 100%, and what is not nothing never as 0%.
+func Percent(share float64) string {
+	p := 100 * share
+	switch {
+	case p > 99.99 && p < 100:
+		p = 99.99
+	case p > 0 && p < 0.01:
+		p = 0.01
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(p, 'f', 2, 64), ".00") + "%"
+}
+
 // Bytes writes a size for people.
 func Bytes(n int64) string {
 	for _, u := range []struct {
@@ -50,3 +63,9 @@ func Bytes(n int64) string {
 	}
 	return thousands(n) + " B"
 }
+
+// entryBytes is about what a message takes on the disk beside its content: 350,000 messages of 200 bytes took 113 MiB.
+const entryBytes = 138
+
+// Stored is about what so many messages of the run take on the server's disk.
+func (s Spec) Stored(messages int64) int64 { return messages * int64(s.Payload+entryBytes) }

@@ -109,10 +109,30 @@ func normalP(ranks []int, n, sum int) float64 {
 }
 
 // leastP is the least p that samples of these sizes can have, when they are completely apart.
-func leastP(n, m int) float64 {
-	ways := 1.0 // n+m choose n
-	for i := 1; i <= n; i++ {
-		ways = ways * float64(m+i) / float64(i)
+func leastP(n, m int) float64 { return min(1, 2/ways(n, m)) }
+
+// MannWhitneyAbove is the one-sided p: that b is as far above a, or further, although both come from the same distribution.
+func MannWhitneyAbove(a, b []float64) float64 {
+	if len(a) == 0 || len(b) == 0 {
+		return 1
 	}
-	return min(1, 2/ways)
+	ranks := doubledRanks(slices.Concat(b, a))
+	sum, total := 0, 0
+	for i, r := range ranks {
+		total += r
+		if i < len(b) {
+			sum += r
+		}
+	}
+	p := 0.0
+	if len(ranks) <= exactly {
+		p = exactP(ranks, len(b), sum)
+	} else {
+		p = normalP(ranks, len(b), sum)
+	}
+	// Ranks of samples without ties lie symmetrically; with ties the half is an approximation.
+	if p /= 2; sum*len(ranks) <= len(b)*total {
+		return 1 - p
+	}
+	return p
 }

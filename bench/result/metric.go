@@ -25,6 +25,16 @@ func (m metric) values(r *Result) []float64 {
 	return all
 }
 
+// count is how many trials have it.
+func (m metric) count(r *Result) (n int) {
+	for _, t := range r.Trials {
+		if _, ok := m.of(&t); ok {
+			n++
+		}
+	}
+	return n
+}
+
 // metrics are all that are compared.
 func metrics() []metric {
 	var all []metric
@@ -48,9 +58,10 @@ func metrics() []metric {
 	} {
 		all = append(all, metric{r.name, true, func(t *Trial) (float64, bool) { v := t.PerSecond(r.of(t.Counts)); return v, v > 0 }})
 	}
+	all = append(all, metric{"done of what was asked (%)", true, func(t *Trial) (float64, bool) { return 100 * t.Counts.Success(), t.Counts.Succeeded > 0 }})
 	costs := func(name string, of func(*Cost) float64) {
 		all = append(all, metric{name, false, func(t *Trial) (float64, bool) {
-			if t.Cost == nil {
+			if t.Cost == nil || t.Cost.Restarted {
 				return 0, false
 			}
 			v := of(t.Cost)

@@ -2,11 +2,12 @@ package result
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
 // Schema is the version of the JSON of a Result. It grows when a reader of the older one would misunderstand.
-const Schema = 1
+const Schema = 2
 
 // Result holds the trials of one scenario with one set of parameters.
 type Result struct {
@@ -22,10 +23,12 @@ type Spec struct {
 	Admin    string        `json:"admin,omitempty"` // host:port of the server's admin endpoints
 	Format   string        `json:"format"`          // json or msgpack
 	Users    int           `json:"users"`
-	Conns    int           `json:"connections"`      // over all users; more than Users gives them several devices
-	Rate     float64       `json:"rate,omitempty"`   // arrivals a second, open loop
-	Window   int           `json:"window,omitempty"` // closed loop: requests of each sender that wait for their answer
-	Ramp     time.Duration `json:"ramp"`             // over which connections are opened
+	Conns    int           `json:"connections"`        // over all users; more than Users gives them several devices
+	Rate     float64       `json:"rate,omitempty"`     // arrivals a second, open loop
+	Arrivals Arrivals      `json:"arrivals,omitempty"` // how they are spread, open loop
+	Stages   []Stage       `json:"stages,omitempty"`   // Rate is what they begin with; Duration is that of all
+	Window   int           `json:"window,omitempty"`   // closed loop: requests of each sender that wait for their answer
+	Ramp     time.Duration `json:"ramp"`               // over which connections are opened
 	Warmup   time.Duration `json:"warmup"`
 	Duration time.Duration `json:"duration"`
 	Payload  int           `json:"payload"`           // bytes of a message's content
@@ -36,6 +39,62 @@ type Spec struct {
 	Sources  []string      `json:"sources,omitempty"` // local addresses to connect from
 	Seed     uint64        `json:"seed"`
 	Workers  int           `json:"workers"` // processes that made the load
+}
+
+// Arrivals is how arrivals are spread at a rate.
+type Arrivals string
+
+// The ways.
+const (
+	Constant Arrivals = ""        // evenly
+	Poisson  Arrivals = "poisson" // by chance, as people come who know nothing of each other
+)
+
+// Stage is a part of a schedule, over which the rate goes evenly from the one before to its own.
+type Stage struct {
+	Duration time.Duration `json:"duration"`
+	Rate     float64       `json:"rate"`
+}
+
+// String is the stage as --stages has it.
+func (s Stage) String() string {
+	return s.Duration.String() + ":" + strconv.FormatFloat(s.Rate, 'f', -1, 64)
+}
+
+// Peak is the highest rate of an open loop.
+func (s Spec) Peak() float64 {
+	peak := s.Rate
+	for _, stage := range s.Stages {
+		peak = max(peak, stage.Rate)
+	}
+	return peak
+}
+
+// Arriving is about how many arrivals there are until the end, warm-up included.
+func (s Spec) Arriving() float64 {
+	if len(s.Stages) == 0 {
+		return s.Rate * (s.Warmup + s.Duration).Seconds()
+	}
+	n, rate := s.Rate*s.Warmup.Seconds(), s.Rate
+	for _, stage := range s.Stages {
+		n, rate = n+(rate+stage.Rate)/2*stage.Duration.Seconds(), stage.Rate
+	}
+	return n
+}
+
+// rates says how arrivals come, in words.
+func (s Spec) rates() string {
+	words := Number(s.Rate) + "/s"
+	if len(s.Stages) > 0 {
+		words = "from " + words
+		for _, stage := range s.Stages {
+			words += fmt.Sprintf(" to %s/s in %s", Number(stage.Rate), stage.Duration)
+		}
+	}
+	if s.Arrivals == Poisson {
+		words += ", Poisson arrivals"
+	}
+	return words
 }
 
 // Share is the weight of one action in a mix.
@@ -52,8 +111,8 @@ func (s Spec) Loop() string {
 	switch {
 	case s.Closed():
 		return fmt.Sprintf("closed loop, window %d: a slow server is asked less, its stalls are not in the latencies of what was not sent", s.Window)
-	case s.Rate > 0:
-		return fmt.Sprintf("open loop, %s/s: latency from the scheduled time", Number(s.Rate))
+	case s.Peak() > 0:
+		return fmt.Sprintf("open loop, %s: latency from the scheduled time", s.rates())
 	}
 	return "no load"
 }
@@ -99,15 +158,23 @@ type Counts struct {
 	Errors    map[string]int64 `json:"errors,omitempty"` // warm-up and the end included
 
 	SlowClosed int64 `json:"slowClosed,omitempty"` // clients that do not read, closed by the server
+
+	Succeeded  int64 `json:"succeeded"`  // what was asked for and done: of the load, warm-up and the end included; of idle, its connections
+	Unanswered int64 `json:"unanswered"` // what was asked for and never answered, warm-up and the end included
 }
 
-// Failed is the number of requests that were refused or got no answer.
+// Failed is the number of errors: refusals, lost connections and what got no answer in time.
 func (c Counts) Failed() int64 {
-	var n int64
+	n := c.Unanswered
 	for _, count := range c.Errors {
 		n += count
 	}
 	return n
+}
+
+// Success is the share of what was asked for that was done; 0 when nothing was asked for.
+func (c Counts) Success() float64 {
+	return float64(c.Succeeded) / max(float64(c.Succeeded+c.Failed()), 1)
 }
 
 // Check is what became of every message of the trial, warm-up included.
@@ -119,6 +186,9 @@ type Check struct {
 	Lost       int64    `json:"lost"`
 	Duplicated int64    `json:"duplicated"`
 	Reordered  int64    `json:"reordered"`
+	Unanswered int64    `json:"unanswered"`           // requests, of whatever kind, that no answer came to
+	Missed     int64    `json:"missed"`               // deliveries whose push the server dropped, and that were fetched in the end
+	Notices    int64    `json:"notices"`              // how often it said so (missedNoti)
 	Broken     int64    `json:"broken"`               // other violations: what was refused and came, seqs out of order, …
 	Violations []string `json:"violations,omitempty"` // the first ones of any kind, in words
 }
@@ -133,8 +203,8 @@ func (c *Check) Note(format string, args ...any) {
 	}
 }
 
-// OK reports whether each message arrived once and in order.
-func (c Check) OK() bool { return c.Lost+c.Duplicated+c.Reordered+c.Broken == 0 }
+// OK reports whether everything was answered and each message arrived once and in order.
+func (c Check) OK() bool { return c.Lost+c.Duplicated+c.Reordered+c.Unanswered+c.Broken == 0 }
 
 // Machine is where a process ran.
 type Machine struct {
@@ -153,6 +223,7 @@ type Generator struct {
 	CPU      float64    `json:"cpuCores"`          // cores that it kept busy while measuring
 	RSSBytes int64      `json:"rssBytes"`          // at the end, over all workers
 	Lag      *Histogram `json:"lag"`               // how late requests left, through the generator's own fault
+	Lost     []string   `json:"lost,omitempty"`    // workers that were lost with their share of the load
 	Limited  []string   `json:"limited,omitempty"` // why the numbers are the generator's rather than the server's
 }
 
@@ -172,6 +243,8 @@ type Cost struct {
 	WrittenBytes int64   `json:"writtenBytes"`
 	Commits      int64   `json:"commits"`
 	Messages     int64   `json:"messages"` // that the server counted as acknowledged
+
+	Restarted bool `json:"restarted,omitempty"` // while measuring: what was used until then is not known, nor so the sums
 }
 
 // Memory is what idle connections take.
@@ -208,11 +281,11 @@ type Quantiles struct {
 }
 
 // Outcome says in one word how a trial ended: ok, failed, slo (one is broken) or interrupted. Errors alone do not fail
-// a trial, since an overloaded server refuses, unless there was nothing else.
+// a trial, since an overloaded server refuses, unless there was nothing else: without one success it has failed.
 func (t Trial) Outcome() string {
 	c := t.Counts
 	switch {
-	case !t.Check.OK(), c.Failed() > 0 && c.Connects+c.Acked+c.Delivered+c.Synced == 0:
+	case !t.Check.OK(), c.Succeeded == 0 && (c.Failed() > 0 || !t.Interrupted):
 		return "failed"
 	case t.Interrupted:
 		return "interrupted"

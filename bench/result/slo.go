@@ -13,7 +13,7 @@ import (
 //	KIND.pN, KIND.mean, KIND.max      a latency; KIND is connect, ack, deliver or sync, pN is p50, p99, p99.9, …
 //	lag.pN, …                         how late the generator was
 //	acked.rate, sent.rate, …          a second; also delivered, synced and connects
-//	loss, duplicates, reordered, errors
+//	loss, duplicates, reordered, unanswered, missed, errors, and success in percent
 //
 // against a duration or a number with <, <=, >, >=, ==.
 type Objective struct {
@@ -69,7 +69,7 @@ func parseObjective(s string) (Objective, error) {
 		}
 		o := Objective{Metric: metric, Op: op, text: s}
 		if _, _, ok := o.value(&Trial{}); !ok {
-			return o, fmt.Errorf("objective %q: there is no %q: try ack.p99, deliver.p99.9, sync.max, connect.mean, acked.rate, loss, duplicates, reordered or errors", s, metric)
+			return o, fmt.Errorf("objective %q: there is no %q: try ack.p99, deliver.p99.9, sync.max, connect.mean, acked.rate, loss, duplicates, reordered, unanswered, missed, errors or success", s, metric)
 		}
 		var err error
 		if o.latency() {
@@ -124,6 +124,12 @@ func (o Objective) value(t *Trial) (v float64, measured, ok bool) {
 		return float64(t.Check.Duplicated), true, true
 	case "reordered":
 		return float64(t.Check.Reordered), true, true
+	case "missed":
+		return float64(t.Check.Missed), true, true
+	case "unanswered":
+		return float64(t.Check.Unanswered), true, true
+	case "success":
+		return 100 * t.Counts.Success(), t.Counts.Succeeded+t.Counts.Failed() > 0, true
 	case "errors":
 		return float64(t.Counts.Failed()), true, true
 	}

@@ -13,7 +13,7 @@ func Table(all []*Result) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "scenario\tload\tconnect p50 / p99\tack p50 / p99\tdeliver p50 / p99\tsync p50 / p99\tdone a second\tlost\tserver CPU\t")
 	for _, r := range all {
-		fmt.Fprintf(w, "%s\t%s\t", r.Spec.Scenario, r.Spec.load())
+		fmt.Fprintf(w, "%s\t%s\t", r.Spec.Scenario, r.Spec.Load())
 		merged := r.Merged()
 		for _, kind := range Kinds {
 			h := merged[kind]
@@ -33,6 +33,7 @@ func Table(all []*Result) string {
 func (r *Result) writeTotals(w *tabwriter.Writer) {
 	all, mark, memory := Trial{}, "", ""
 	var cpu float64
+	restarted := false
 	for _, t := range r.Trials {
 		all.Seconds += t.Seconds
 		all.Counts.Connects += t.Counts.Connects
@@ -42,6 +43,7 @@ func (r *Result) writeTotals(w *tabwriter.Writer) {
 		all.Check.Lost += t.Check.Lost
 		if t.Cost != nil {
 			cpu += t.Cost.CPUSeconds
+			restarted = restarted || t.Cost.Restarted
 		}
 		if t.Memory != nil && t.Memory.ServerPerConn > 0 {
 			memory = Bytes(t.Memory.ServerPerConn) + " of the server's heap each"
@@ -50,20 +52,27 @@ func (r *Result) writeTotals(w *tabwriter.Writer) {
 			mark = "client-limited"
 		}
 	}
+	if c := r.Asked(); c.Failed() > 0 {
+		mark = strings.TrimSpace(Percent(c.Success()) + " done " + mark)
+	}
 	if o := r.Outcome(); o != "ok" {
 		mark = strings.TrimSpace(strings.ToUpper(o) + " " + mark)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s cores\t%s\n", cmp.Or(all.rates(), memory, "-"), thousands(all.Check.Lost), Number(cpu/max(all.Seconds, 0.001)), mark)
+	cores := Number(cpu/max(all.Seconds, 0.001)) + " cores"
+	if restarted {
+		cores = "unknown"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cmp.Or(all.rates(), memory, "-"), thousands(all.Check.Lost), cores, mark)
 }
 
-// load is how much, in a word.
-func (s Spec) load() string {
+// Load is how much, in a word.
+func (s Spec) Load() string {
 	what := "idle"
 	switch {
 	case s.Closed():
 		what = fmt.Sprintf("closed loop, window %d", s.Window)
-	case s.Rate > 0:
-		what = Number(s.Rate) + "/s"
+	case s.Peak() > 0:
+		what = s.rates()
 	}
 	if s.Members > 0 {
 		what += fmt.Sprintf(", groups of %s", Number(float64(s.Members)))

@@ -24,7 +24,7 @@ func (r *Result) Outcome() string {
 // Text is the result for people: every trial, and before them, if there are several, all latencies together.
 func (r *Result) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s%s\n", r.Spec.Scenario, r.Outcome(), r.errorCount())
+	fmt.Fprintf(&b, "%s: %s%s\n", r.Spec.Scenario, r.Outcome(), r.success())
 	fmt.Fprintf(&b, "  load       %s; %s\n", r.Spec.Loop(), r.Spec.who())
 	if len(r.Trials) == 0 {
 		return b.String()
@@ -37,6 +37,13 @@ func (r *Result) Text() string {
 		where = g.Machine.text()
 	}
 	fmt.Fprintf(&b, "  generator  %s on %s\n", g.Version, where)
+	var left int64
+	for _, t := range r.Trials {
+		left += t.Check.Acked
+	}
+	if left > 0 {
+		fmt.Fprintf(&b, "  left       %s messages on the server, about %s\n", thousands(left), Bytes(r.Spec.Stored(left)))
+	}
 	if len(r.Trials) > 1 {
 		fmt.Fprintf(&b, "\nall %d trials together\n", len(r.Trials))
 		writeLatencies(&b, r.Merged())
@@ -52,16 +59,44 @@ func (r *Result) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// errorCount is a reminder behind the outcome.
-func (r *Result) errorCount() string {
-	var n int64
+// Asked adds up what was asked for in all trials, and what became of it.
+func (r *Result) Asked() (all Counts) {
+	all.Errors = map[string]int64{}
 	for _, t := range r.Trials {
-		n += t.Counts.Failed()
+		all.Succeeded += t.Counts.Succeeded
+		all.Unanswered += t.Counts.Unanswered
+		for name, n := range t.Counts.Errors {
+			all.Errors[name] += n
+		}
 	}
-	if n == 0 {
-		return ""
+	return all
+}
+
+// success is how much was done of what was asked for, behind the outcome.
+func (r *Result) success() string {
+	all := r.Asked()
+	failed := all.Failed()
+	if failed+all.Succeeded == 0 {
+		if len(r.Trials) == 0 {
+			return ""
+		}
+		return ", nothing was asked for"
 	}
-	return fmt.Sprintf(", with %s errors", thousands(n))
+	s := fmt.Sprintf(", %s of %s requests done", Percent(all.Success()), thousands(all.Succeeded+failed))
+	if n := failed - all.Unanswered; n > 0 {
+		s += fmt.Sprintf(", %s errors", thousands(n))
+	}
+	if all.Unanswered > 0 {
+		s += fmt.Sprintf(", %s NEVER ANSWERED", thousands(all.Unanswered))
+	}
+	var missed int64
+	for _, t := range r.Trials {
+		missed += t.Check.Missed
+	}
+	if missed > 0 {
+		s += fmt.Sprintf(", %s deliveries MISSED", thousands(missed))
+	}
+	return s
 }
 
 // who says who takes part.
@@ -179,6 +214,12 @@ func (t *Trial) writeCheck(line func(name, format string, args ...any)) {
 		line("check", "%s sent, %s acknowledged, %s of %s deliveries: %s lost, %s repeated, %s out of order",
 			thousands(c.Sent), thousands(c.Acked), thousands(c.Delivered), thousands(c.Expected), thousands(c.Lost), thousands(c.Duplicated), thousands(c.Reordered))
 	}
+	if c.Missed+c.Notices > 0 {
+		line("MISSED", "%s deliveries, whose pushes the server dropped (missedNoti, %s times): they were fetched after the load, and their latency is until then", thousands(c.Missed), thousands(c.Notices))
+	}
+	if c.Unanswered > 0 {
+		line("UNANSWERED", "%s requests; the time that they waited is in the latencies", thousands(c.Unanswered))
+	}
 	for _, v := range c.Violations {
 		line("VIOLATION", "%s", v)
 	}
@@ -199,6 +240,10 @@ func (t *Trial) writeMemory(line func(name, format string, args ...any)) {
 func (t *Trial) writeCost(line func(name, format string, args ...any)) {
 	c := t.Cost
 	if c == nil {
+		return
+	}
+	if c.Restarted {
+		line("cost", "unknown: the server was restarted meanwhile; memory %s (at most %s)", Bytes(c.RSSBytes), Bytes(c.MaxRSSBytes))
 		return
 	}
 	s := fmt.Sprintf("server %s cores, memory %s (at most %s)", Number(c.CPUSeconds/max(t.Seconds, 0.001)), Bytes(c.RSSBytes), Bytes(c.MaxRSSBytes))

@@ -50,6 +50,12 @@ func (r *Result) Write(dir string) error {
 	return nil
 }
 
+// Exists reports whether a directory holds a result.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, resultFile))
+	return err == nil
+}
+
 // writeFile writes a file that is there whole or not at all.
 func writeFile(name string, write func(io.Writer) error) error {
 	var b bytes.Buffer
@@ -138,7 +144,7 @@ func (p Point) csv(trial int) []string {
 func (r *Result) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	_ = c.Write([]string{"scenario", "loop", "rate_per_s", "window", "trial", "outcome", "latency", "count", "min_ms", "mean_ms", "p50_ms", "p90_ms",
-		"p99_ms", "p99.9_ms", "max_ms", "sent_per_s", "acked_per_s", "delivered_per_s", "synced_per_s", "lost", "duplicated", "reordered", "errors", "client_limited"})
+		"p99_ms", "p99.9_ms", "max_ms", "sent_per_s", "acked_per_s", "delivered_per_s", "synced_per_s", "lost", "duplicated", "reordered", "unanswered", "errors", "success", "client_limited"})
 	for i, t := range r.Trials {
 		for _, kind := range Kinds {
 			if h := t.Latency[kind]; h != nil {
@@ -163,10 +169,10 @@ func (r *Result) csv(trial int, t *Trial, kind Kind, h *Histogram) []string {
 	for _, n := range []int64{t.Counts.Sent, t.Counts.Acked, t.Counts.Delivered, t.Counts.Synced} {
 		line = append(line, decimal(t.PerSecond(n)))
 	}
-	for _, n := range []int64{t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Counts.Failed()} {
+	for _, n := range []int64{t.Check.Lost, t.Check.Duplicated, t.Check.Reordered, t.Check.Unanswered, t.Counts.Failed()} {
 		line = append(line, strconv.FormatInt(n, 10))
 	}
-	return append(line, strconv.FormatBool(len(t.Generator.Limited) > 0))
+	return append(line, decimal(t.Counts.Success()), strconv.FormatBool(len(t.Generator.Limited) > 0))
 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -78,7 +78,7 @@ func TestReadRefuses(t *testing.T) {
 		{"nothing there", "", "holds no result"},
 		{"no JSON", "x", "is not a result"},
 		{"another schema", `{"schema": 99}`, "schema 99"},
-		{"a broken histogram", `{"schema": 1, "trials": [{"latency": {"ack": {"hdr": "AAAA"}}}]}`, "decode histogram"},
+		{"a broken histogram", `{"schema": 2, "trials": [{"latency": {"ack": {"hdr": "AAAA"}}}]}`, "decode histogram"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/msgserver/msgserver/bench"
 	"github.com/msgserver/msgserver/bench/report"
@@ -48,16 +49,22 @@ type benchLoad struct {
 	mix     string
 	slo     string
 	workers []string
+	token   string
+	stages  string
+	given   *pflag.FlagSet
 }
 
 // flags makes them; the values that l already has for some are their defaults.
 func (l *benchLoad) flags(c *cobra.Command) {
 	f, s := c.Flags(), &l.spec
+	l.given = f
 	f.StringVar(&s.Addr, "addr", "127.0.0.1:3005", "address of the server")
 	f.StringVar(&s.Admin, "admin", "", "admin address of the server, to learn what the run costs it")
 	f.IntVar(&s.Users, "users", 0, "users (default depends on the scenario)")
 	f.IntVar(&s.Conns, "connections", 0, "connections, at least one for each user; more are further devices (default one for each user, in mixed two)")
 	f.Float64Var(&s.Rate, "rate", 0, "arrivals a second, open loop: latency counts from the scheduled time (default depends on the scenario)")
+	f.StringVar((*string)(&s.Arrivals), "arrivals", "constant", "how arrivals are spread at that rate: constant, or poisson for as by chance")
+	f.StringVar(&l.stages, "stages", "", "rates to go to instead of --duration, each evenly within its time from the one before, the first from --rate or 0: for example 1m:1000,5m:5000")
 	f.IntVar(&s.Window, "window", 0, "closed loop instead: so many requests of each sender wait for their answer")
 	f.DurationVar(&s.Ramp, "ramp", 0, "time over which connections are opened, or come back (default 1s, longer for many)")
 	f.DurationVar(&s.Warmup, "warmup", s.Warmup, "load before what counts begins")
@@ -72,6 +79,7 @@ func (l *benchLoad) flags(c *cobra.Command) {
 	f.Uint64Var(&s.Seed, "seed", 1, "of the random choices")
 	f.StringVar(&l.slo, "slo", l.slo, "what must hold, for example 'deliver.p99<50ms,loss==0'")
 	f.StringSliceVar(&l.workers, "workers", nil, "addresses of 'bench worker' processes that make the load instead of this one")
+	f.StringVar(&l.token, "token-file", "", "file with the token that the workers want")
 }
 
 // complete gives the spec and the options that the flags and the scenario say.
@@ -79,7 +87,21 @@ func (l *benchLoad) complete(scenario string) (result.Spec, bench.Options, error
 	opts := bench.Options{Version: buildVersion().Version, Workers: l.workers}
 	spec := l.spec
 	spec.Scenario, spec.Workers = scenario, max(1, len(l.workers))
-	var err error
+	err := l.possible()
+	if err != nil {
+		return spec, opts, err
+	}
+	if l.stages != "" {
+		if l.given.Changed("duration") {
+			return spec, opts, usageError("--duration: --stages say how long the load is")
+		}
+		if spec.Stages, err = bench.ParseStages(l.stages); err != nil {
+			return spec, opts, usageError("--stages: %v", err)
+		}
+	}
+	if opts.Token, err = readToken(l.token); err != nil {
+		return spec, opts, err
+	}
 	if opts.SLO, err = result.ParseSLO(l.slo); err != nil {
 		return spec, opts, usageError("--slo: %v", err)
 	}
@@ -97,6 +119,67 @@ func (l *benchLoad) complete(scenario string) (result.Spec, bench.Options, error
 		return spec, opts, usageError("%v", err)
 	}
 	return spec, opts, nil
+}
+
+// possible refuses numbers that were given and mean nothing: a zero would be taken for the default.
+func (l *benchLoad) possible() error {
+	s := l.spec
+	for _, n := range []struct {
+		flag  string
+		wrong bool
+		want  string
+	}{
+		{"users", s.Users < 2, "at least 2"}, {"connections", s.Conns < 2, "at least 2"},
+		{"rate", !(s.Rate > 0 && s.Rate <= bench.MaxRate), fmt.Sprintf("above 0 and at most %d", bench.MaxRate)},
+		{"window", s.Window < 1, "at least 1"}, {"members", s.Members < 2, "at least 2"}, {"backlog", s.Backlog < 1, "at least 1"},
+		{"slow", s.Slow < 1, "at least 1"}, {"payload", s.Payload < 16, "at least 16 bytes"},
+		{"duration", s.Duration <= 0, "above 0"}, {"warmup", s.Warmup < 0, "0 or more"}, {"ramp", s.Ramp <= 0, "above 0"},
+	} {
+		if f := l.given.Lookup(n.flag); f != nil && f.Changed && n.wrong {
+			return usageError("--%s %s: it is %s", n.flag, f.Value, n.want)
+		}
+	}
+	return nil
+}
+
+// readToken reads a token from a file; "" without one.
+func readToken(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", usageError("--token-file: %v", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if token == "" {
+		return "", usageError("--token-file %s is empty", file)
+	}
+	return token, nil
+}
+
+// warn says before a run what it will leave on the server.
+func (l *benchLoad) warn(w io.Writer, spec result.Spec, trials int) {
+	n, known := bench.Leaves(spec)
+	n *= int64(trials)
+	switch {
+	case !known:
+		fmt.Fprintf(w, "This leaves every message that goes through on the server at %s, of users of its own. Use one whose data can go.\n", spec.Addr)
+	case n > 0:
+		fmt.Fprintf(w, "This leaves about %s messages, %s, on the server at %s, of users of its own. Use one whose data can go.\n",
+			result.Number(float64(n)), result.Bytes(spec.Stored(n)), spec.Addr)
+	}
+}
+
+// freshDir refuses a directory that holds results already.
+func freshDir(dir string, force bool, taken bool) error {
+	if taken && !force {
+		return usageError("--out %s holds a result already: name another directory, or replace it with --force", dir)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return usageError("--out: %v", err)
+	}
+	return nil
 }
 
 // scenarioArg wants one scenario.
@@ -186,6 +269,14 @@ func benchError(ctx context.Context, addr string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return &codedError{exitInterrupted, errors.New("interrupted before anything was measured")}
+	case errors.Is(err, bench.ErrDescriptors), errors.Is(err, syscall.EMFILE):
+		return usageError("%v: raise the limit with 'ulimit -n', or spread the connections over several processes with --workers", err)
+	case errors.Is(err, bench.ErrAdmin):
+		return &codedError{exitUnreachable, fmt.Errorf("%w: name the server's --admin address with --admin, or leave it out", err)}
+	case errors.As(err, &op) && op.Op == "dial" && errors.Is(err, bench.ErrWorker):
+		return &codedError{exitUnreachable, fmt.Errorf("no worker answers at %s: start one with '%s bench worker', or name another with --workers: %w", op.Addr, selfCommand(), err)}
+	case errors.Is(err, bench.ErrProtocol):
+		return &codedError{exitUnreachable, fmt.Errorf("%s: %w: name the address of a msgserver with --addr", addr, err)}
 	case errors.As(err, &op) && op.Op == "dial":
 		return &codedError{exitUnreachable, fmt.Errorf("nothing answers at %s: start a server with '%s serve', or name another with --addr: %w", op.Addr, selfCommand(), err)}
 	}

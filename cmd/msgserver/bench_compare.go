@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -28,6 +29,10 @@ func newBenchCompare() *cobra.Command {
 		Long: `Say what is different between two results that bench run --out has kept, and what is noise, by the Mann-Whitney test over
 their trials: three at least, five or more tell more. Both must be of the same scenario and load.
 
+--max-regress calls something worse only when it is so beyond the limit, and with confidence over all metrics together: two results of
+the same server end with 99 in at most one of twenty cases, whatever their number of trials. It wants four trials of each at least.
+What one of the two lacks ends with 99 as well.
+
 Exit codes: 0; 2 the results cannot be compared; 99 something got worse by more than --max-regress.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -49,11 +54,15 @@ func (b *benchCompare) run(c *cobra.Command, dirs []string) error {
 	if err := b.out.check(); err != nil {
 		return err
 	}
+	if !(b.opts.Alpha > 0 && b.opts.Alpha < 1) {
+		return usageError("--alpha %v: it is between 0 and 1", b.opts.Alpha)
+	}
 	all, err := readResults(dirs)
 	if err != nil {
 		return err
 	}
 	b.opts.NameA, b.opts.NameB, b.opts.MaxRegress = all[0].Name, all[1].Name, float64(b.maxRegress)
+	b.opts.Gate = c.Flags().Changed("max-regress")
 	compared, err := result.Compare(all[0].Result, all[1].Result, b.opts)
 	if err != nil {
 		return &codedError{exitUsage, err}
@@ -74,11 +83,16 @@ func (b *benchCompare) run(c *cobra.Command, dirs []string) error {
 
 // writeReport writes results and their charts into a file.
 func writeReport(file string, results ...report.Named) error {
+	return writePage(file, func(w io.Writer) error { return report.HTML(w, results...) })
+}
+
+// writePage makes a file.
+func writePage(file string, write func(io.Writer) error) error {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	if err := report.HTML(f, results...); err != nil {
+	if err := write(f); err != nil {
 		f.Close()
 		return err
 	}

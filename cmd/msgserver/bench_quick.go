@@ -17,12 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msgserver/msgserver/bench"
+	"github.com/msgserver/msgserver/bench/report"
 	"github.com/msgserver/msgserver/bench/result"
 )
 
 // benchQuick is bench quick with what it was told.
 type benchQuick struct {
 	dir     string
+	force   bool
 	seconds time.Duration // of each scenario
 	out     benchOutput
 }
@@ -52,7 +54,8 @@ made where TMPDIR says: on a tmpfs the figures are without a disk.`,
 		RunE: func(c *cobra.Command, _ []string) error { return b.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
 	}
 	b.out.flags(cmd)
-	cmd.Flags().StringVar(&b.dir, "out", "", "directory for the results of each scenario")
+	cmd.Flags().StringVar(&b.dir, "out", "", "directory for the results of each scenario, and index.html")
+	cmd.Flags().BoolVar(&b.force, "force", false, "replace the results that --out already holds")
 	cmd.Flags().DurationVar(&b.seconds, "duration", 5*time.Second, "load that counts, in each scenario")
 	return cmd
 }
@@ -60,6 +63,15 @@ made where TMPDIR says: on a tmpfs the figures are without a disk.`,
 func (b *benchQuick) run(ctx context.Context, w, errOut io.Writer) error {
 	if err := b.out.check(); err != nil {
 		return err
+	}
+	if b.seconds <= 0 {
+		return usageError("--duration %s: it is above 0", b.seconds)
+	}
+	if b.dir != "" {
+		_, err := os.Stat(filepath.Join(b.dir, indexFile))
+		if err := freshDir(b.dir, b.force, err == nil || result.Exists(b.dir)); err != nil {
+			return err
+		}
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
@@ -103,7 +115,7 @@ func (b *benchQuick) all(ctx context.Context, srv *ownServer) ([]*result.Result,
 		r := &result.Result{Schema: result.Schema, Spec: spec, Trials: []result.Trial{*t}}
 		all = append(all, r)
 		if b.dir != "" {
-			if err := keep(filepath.Join(b.dir, fmt.Sprintf("%02d-%s", i+1, spec.Scenario)), r); err != nil {
+			if err := b.keep(i, r, all); err != nil {
 				return all, fmt.Errorf("keep the results: %w", err)
 			}
 		}
@@ -112,6 +124,26 @@ func (b *benchQuick) all(ctx context.Context, srv *ownServer) ([]*result.Result,
 		}
 	}
 	return all, nil
+}
+
+// indexFile is the page of all reports.
+const indexFile = "index.html"
+
+// keep writes a result beside those before it, and the page that leads to all of them.
+func (b *benchQuick) keep(i int, r *result.Result, all []*result.Result) error {
+	if err := keep(b.folder(i, r), r); err != nil {
+		return err
+	}
+	var links []report.Link
+	for i, r := range all {
+		links = append(links, report.Link{To: filepath.Base(b.folder(i, r)) + "/" + reportFile, Named: report.Named{Name: r.Spec.Scenario, Result: r}})
+	}
+	return writePage(filepath.Join(b.dir, indexFile), func(w io.Writer) error { return report.Index(w, links) })
+}
+
+// folder is where the i-th result is kept.
+func (b *benchQuick) folder(i int, r *result.Result) string {
+	return filepath.Join(b.dir, fmt.Sprintf("%02d-%s", i+1, r.Spec.Scenario))
 }
 
 func (b *benchQuick) print(w io.Writer, all []*result.Result) error {
@@ -133,7 +165,7 @@ func (b *benchQuick) print(w io.Writer, all []*result.Result) error {
 	fmt.Fprintf(w, "\nThe server and the generator share the machine. Where it says client-limited the figures are the generator's rather than the server's.\n")
 	self := selfCommand()
 	if b.dir != "" {
-		fmt.Fprintf(w, "Charts: %s in each folder of %s.\n", reportFile, b.dir)
+		fmt.Fprintf(w, "Charts: %s leads to the report of each.\n", filepath.Join(b.dir, indexFile))
 	}
 	_, err := fmt.Fprintf(w, "\nNext:\n  %s serve\n  %s bench run direct --rate 1000 --admin 127.0.0.1:3007 --trials 5 --out before\n", self, self)
 	return err

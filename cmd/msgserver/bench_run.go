@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +17,7 @@ type benchRun struct {
 	load   benchLoad
 	trials int
 	dir    string
+	force  bool
 	out    benchOutput
 }
 
@@ -29,33 +29,39 @@ func newBenchRun() *cobra.Command {
 		Long: "Run a scenario against a server, and check that every message arrived once and in order.\n\nExit codes: 0; 1 the server failed the check, or the run did;" +
 			" 2 wrong usage; 3 no server there; 99 an objective of --slo\nwas not met; 130 interrupted (the results until then are printed and kept).\n\nThe scenarios:\n" + scenarioHelp(),
 		Args: scenarioArg,
-		RunE: func(c *cobra.Command, args []string) error { return b.run(c.Context(), args[0], c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return b.run(c.Context(), args[0], c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
 	b.load.flags(cmd)
 	b.out.flags(cmd)
-	cmd.Flags().IntVar(&b.trials, "trials", 1, "how often; bench compare wants three or more")
+	cmd.Flags().IntVar(&b.trials, "trials", 1, "how often; bench compare wants three or more, with --max-regress four or more")
 	cmd.Flags().StringVar(&b.dir, "out", "", "directory for result.json, series.csv, the .hgrm files and report.html")
+	cmd.Flags().BoolVar(&b.force, "force", false, "replace the result that --out already holds")
 	return cmd
 }
 
-func (b *benchRun) run(ctx context.Context, scenario string, w io.Writer) error {
+const maxTrials = 1000
+
+func (b *benchRun) run(ctx context.Context, scenario string, w, errOut io.Writer) error {
 	if err := b.out.check(); err != nil {
 		return err
 	}
-	if b.trials < 1 {
-		return usageError("--trials %d: it is at least 1", b.trials)
+	if b.trials < 1 || b.trials > maxTrials {
+		return usageError("--trials %d: it is within 1 and %d", b.trials, maxTrials)
 	}
 	spec, opts, err := b.load.complete(scenario)
 	if err != nil {
 		return err
 	}
 	if b.dir != "" {
-		if err := os.MkdirAll(b.dir, 0o777); err != nil {
-			return usageError("--out: %v", err)
+		if err := freshDir(b.dir, b.force, result.Exists(b.dir)); err != nil {
+			return err
 		}
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	b.load.warn(errOut, spec, b.trials)
 	r, err := b.all(ctx, spec, opts)
 	if len(r.Trials) == 0 {
 		return benchError(ctx, spec.Addr, err)
