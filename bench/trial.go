@@ -52,9 +52,7 @@ func (c *conductor) trial(outcomes []*outcome, interrupted bool) *result.Trial {
 		t.Memory.ServerPerConn = (c.heapAtEnd() - c.server.first.heap) / int64(t.Memory.Conns)
 	}
 	t.Generator.Limited = append(limits(c.spec, t), c.busy(outcomes)...)
-	for _, lost := range c.lost {
-		t.Generator.Limited = append(t.Generator.Limited, lost)
-	}
+	t.Generator.Limited = append(t.Generator.Limited, c.lost...)
 	for _, o := range c.opts.SLO {
 		t.SLO = append(t.SLO, o.Judge(t))
 	}
