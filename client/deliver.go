@@ -130,7 +130,7 @@ func (c *Client) answered(l *letter, number int, sent Sent, err error) {
 		c.busy.tries = 1
 	}
 	if again {
-		c.hold(err)
+		c.hold(l, err)
 	} else {
 		if c.outbox.remove(l) {
 			c.conclude(l, sent, err)
@@ -180,7 +180,7 @@ func (c *Client) report() {
 }
 
 // hold keeps the outbox back for a while, because the server is busy, and then writes less at once; c.mu is held.
-func (c *Client) hold(busy error) {
+func (c *Client) hold(l *letter, busy error) {
 	if c.err != nil {
 		return
 	}
@@ -192,7 +192,7 @@ func (c *Client) hold(busy error) {
 		}
 		return
 	}
-	c.outbox.shrink()
+	c.outbox.shrink(l)
 	wait := c.busy.after(busy)
 	c.until = time.Now().Add(wait)
 	c.pause = time.AfterFunc(wait, func() {

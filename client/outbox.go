@@ -42,6 +42,7 @@ type outbox struct {
 	careful int           // allowed grows slowly from here on
 	credit  int           // answers since it grew
 	turns   int           // letters written
+	shrunk  int           // letters written, when allowed shrank
 	reached int           // the highest turn that was answered
 	heard   time.Time     // the last answer
 }
@@ -100,7 +101,7 @@ func (o *outbox) has(conv Conversation, msgID string) bool {
 func (o *outbox) connected() {
 	o.number++
 	o.flying, o.allowed, o.careful, o.credit = 0, slowStart, max(o.limit, slowStart), 0
-	o.turns, o.reached, o.heard = 0, 0, time.Time{}
+	o.turns, o.shrunk, o.reached, o.heard = 0, 0, 0, time.Time{}
 	o.rescan()
 }
 
@@ -143,8 +144,12 @@ func (o *outbox) grow() {
 	}
 }
 
-// shrink allows half as many.
-func (o *outbox) shrink() {
+// shrink allows half as many, once for all the letters that were on their way when the first of them was refused.
+func (o *outbox) shrink(refused *letter) {
+	if refused.turn <= o.shrunk {
+		return
+	}
+	o.shrunk = o.turns
 	o.allowed = max(o.allowed/2, 1)
 	o.careful, o.credit = o.allowed, 0
 }
