@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"runtime"
@@ -276,9 +275,7 @@ func TestAFailedAcceptCostsNothingElse(t *testing.T) {
 	alice.want("message", say(2, "still here", ""))
 	check(t, bob.push("message"), doc{"contentStr": "still here"})
 	release()
-	p := &peer{t: t, Conn: late, r: bufio.NewReader(late), f: codec.JSON}
-	p.send("getUserId", doc{"userId": 3, "taskId": 1})
-	check(t, p.answer("getUserId"), doc{"code": 0})
+	n.bind(t, codec.JSON, 3).quiet() // the one that came meanwhile may have been closed
 }
 
 // useUpDescriptors leaves room for one connection of the test itself.
