@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,31 @@ import (
 	"github.com/msgserver/msgserver/client"
 	"github.com/msgserver/msgserver/codec"
 )
+
+// maxPage is how many entries a page has at most, by the protocol.
+const maxPage = 200
+
+// limitFlag adds --limit, for a page of so many of something.
+func limitFlag(cmd *cobra.Command, limit *int, of string) {
+	cmd.Flags().Var((*pageFlag)(limit), "limit", fmt.Sprintf("%s at most, 1 to %d; 0: the server's default, which is 50 (default 0)", of, maxPage))
+}
+
+// pageFlag is the size of a page.
+type pageFlag int
+
+// String, Set and Type are pflag.Value's.
+func (p *pageFlag) String() string { return strconv.Itoa(int(*p)) }
+
+func (p *pageFlag) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > maxPage {
+		return fmt.Errorf("it is a number from 0 to %d", maxPage)
+	}
+	*p = pageFlag(n)
+	return nil
+}
+
+func (p *pageFlag) Type() string { return "int" }
 
 // newHistory, newOffline and newSessions read what is stored.
 func newHistory() *cobra.Command {
@@ -45,7 +71,7 @@ func newHistory() *cobra.Command {
 	conn.flags(cmd)
 	in.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
+	limitFlag(cmd, &limit, "entries")
 	cmd.Flags().Uint64Var(&before, "before", 0, "only entries before this seq; 0: the newest (default 0)")
 	cmd.Flags().Uint64Var(&after, "after", 0, "only entries after this seq, oldest first; 0 begins with the first (default: the newest entries)")
 	return cmd
@@ -74,7 +100,7 @@ func newOffline() *cobra.Command {
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "entries at most, up to 200; 0: the server's default, which is 50")
+	limitFlag(cmd, &limit, "entries")
 	return cmd
 }
 
@@ -262,7 +288,7 @@ func newSessions() *cobra.Command {
 	}
 	conn.flags(cmd)
 	out.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "conversations at most, up to 200; 0: the server's default, which is 50")
+	limitFlag(cmd, &limit, "conversations")
 	cmd.Flags().StringVar(&after, "after", "", "go on behind the page that gave this (default: the most recent)")
 	return cmd
 }

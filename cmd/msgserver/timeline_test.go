@@ -62,3 +62,14 @@ func TestClockHasTheDateOfOtherDays(t *testing.T) {
 		t.Errorf("two days ago is %s", got)
 	}
 }
+
+// TestAPageOfAnImpossibleSizeIsRefused: --limit -1 was taken for the server's default.
+func TestAPageOfAnImpossibleSizeIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"history", "--user", "1", "--to", "2"}, {"offline", "--user", "1"}, {"sessions", "--user", "1"}} {
+		for _, limit := range []string{"-1", "201", "many"} {
+			if _, errOut, code := run(t, append(args, "--limit", limit)...); code != exitUsage || !strings.Contains(errOut, "from 0 to 200") {
+				t.Errorf("%s --limit %s: exit %d, %s", args[0], limit, code, errOut)
+			}
+		}
+	}
+}
