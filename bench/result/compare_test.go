@@ -186,9 +186,12 @@ func noisy(random *rand.Rand, n int, worse float64) *result.Result {
 		}
 		for _, kind := range []result.Kind{result.Ack, result.Deliver} {
 			h := result.NewHistogram()
-			for q, count := range map[float64]int{1: 60, 3: 39, 9: 1} {
-				d := time.Duration(about(q*worse) * float64(ms))
-				for range count {
+			for _, part := range []struct {
+				q     float64
+				count int
+			}{{1, 60}, {3, 39}, {9, 1}} { // in order: the same random numbers each time
+				d := time.Duration(about(part.q*worse) * float64(ms))
+				for range part.count {
 					h.Record(d)
 				}
 			}
@@ -235,7 +238,11 @@ func TestFalseAlarms(t *testing.T) {
 				}
 			}
 			t.Logf("%d trials, limit %v: %.1f%% false alarms; a server half as fast is found in %d of %d", trials, limit, 100*float64(alarms)/float64(rounds), found, rounds/10)
-			if float64(alarms) > 0.05*float64(rounds)+1e-9 {
+			most := 0.05 * float64(rounds)
+			if testing.Short() { // few rounds tell the share only to within two standard deviations
+				most += 2 * math.Sqrt(0.05*0.95*float64(rounds))
+			}
+			if float64(alarms) > most+1e-9 {
 				t.Errorf("%d trials, limit %v: %d of %d identical servers fail", trials, limit, alarms, rounds)
 			}
 			if trials >= 5 && found < rounds/10*8/10 {
