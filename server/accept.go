@@ -101,7 +101,12 @@ func (n *network) acceptReady() {
 		switch {
 		case err == nil:
 			unix.CloseOnExec(fd)
-			n.accepted <- fd
+			select {
+			case n.accepted <- fd:
+			case <-n.quit: // however many still come
+				_ = unix.Close(fd)
+				return
+			}
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.ECONNRESET):

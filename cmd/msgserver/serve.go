@@ -91,24 +91,9 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 
 	var srv *server.Server
 	failed := make(chan error, 1)
-	db, err := storage.Open(s.data, storage.Options{
-		MinFree: s.minFree << 20,
-		Retain:  time.Duration(s.retain),
-
-		AcceptJournalLoss: s.accept,
-		OnFatal: func(err error) {
-			select {
-			case failed <- err:
-			default: // the first reason is the one
-			}
-		},
-		OnDamage: func(err error) { log.Error("stored data is damaged", zap.Error(err)) },
-	})
+	db, err := s.openStore(log, failed)
 	if err != nil {
 		return err
-	}
-	if loss := db.JournalLoss(); loss != nil {
-		log.Warn("journal loss accepted", zap.Error(loss))
 	}
 	s.cfg.StoreStats = func() any { return db.Stats() }
 	s.cfg.About = about(db)
@@ -140,6 +125,30 @@ func (s *serveCommand) run(ctx context.Context, out io.Writer) error {
 	err = srv.Run(ctx)
 	close(ended)
 	return errors.Join(err, db.Close())
+}
+
+// openStore opens the data directory. The first reason why the store cannot go on comes through failed.
+func (s *serveCommand) openStore(log *zap.Logger, failed chan<- error) (*storage.DB, error) {
+	db, err := storage.Open(s.data, storage.Options{
+		MinFree: s.minFree << 20,
+		Retain:  time.Duration(s.retain),
+
+		AcceptJournalLoss: s.accept,
+		OnFatal: func(err error) {
+			select {
+			case failed <- err:
+			default: // the first reason is the one
+			}
+		},
+		OnDamage: func(err error) { log.Error("stored data is damaged", zap.Error(err)) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if loss := db.JournalLoss(); loss != nil {
+		log.Warn("journal loss accepted", zap.Error(loss))
+	}
+	return db, nil
 }
 
 // about says what runs here, for who measures it.
